@@ -1,0 +1,1 @@
+"""Which tables are there, what do they hold, and what was known when?"""
