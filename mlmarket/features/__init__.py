@@ -1,0 +1,46 @@
+"""What was known about each contact at any instant, and what happened next?"""
+
+from mlmarket.features.algebra import (
+    Behaviour,
+    Feature,
+    attribute,
+    count,
+    days_active,
+    first_touch,
+    gap_mean,
+    gap_std,
+    maximum,
+    mean,
+    ratio,
+    recency,
+    total,
+    trend,
+)
+from mlmarket.features.defaults import AttributeChoice, choose_attributes, default_features
+from mlmarket.features.labels import OpenLabelWindowError, label_complete_until
+from mlmarket.features.snapshots import SnapshotSpec, build, feature_frame
+
+__all__ = [
+    "AttributeChoice",
+    "Behaviour",
+    "Feature",
+    "OpenLabelWindowError",
+    "SnapshotSpec",
+    "attribute",
+    "build",
+    "choose_attributes",
+    "count",
+    "days_active",
+    "default_features",
+    "feature_frame",
+    "first_touch",
+    "gap_mean",
+    "gap_std",
+    "label_complete_until",
+    "maximum",
+    "mean",
+    "ratio",
+    "recency",
+    "total",
+    "trend",
+]

@@ -1,0 +1,233 @@
+"""Which features does a market allow, without anybody asking?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from mlmarket.features.algebra import (
+    Feature,
+    attribute,
+    count,
+    days_active,
+    first_touch,
+    gap_mean,
+    gap_std,
+    maximum,
+    mean,
+    ratio,
+    recency,
+    total,
+    trend,
+)
+from mlmarket.market.columns import AVAILABLE_AT, OCCURRED_AT, TABLES
+from mlmarket.market.history import looks_like_outcome, recorded_since
+from mlmarket.market.time import to_utc, within
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+    from mlmarket.market import Market
+
+__all__ = ["AttributeChoice", "choose_attributes", "default_features"]
+
+_MOST_EVENT_TYPES: Final = 12
+_MOST_CATEGORIES: Final = 100
+_NEVER: Final = frozenset({"contact_id", "external_id", "email", "phone", "account_id", "timezone"})
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeChoice:
+    """Which attributes of contacts are used, and why the others are not.
+
+    Parameters
+    ----------
+    features : tuple of Feature
+        One for each attribute that is used.
+    left_out : tuple of (str, str)
+        Attribute and reason.
+    """
+
+    features: tuple[Feature, ...]
+    left_out: tuple[tuple[str, str], ...]
+
+
+def default_features(
+    market: "Market", *, as_of: datetime, earliest: datetime | None = None
+) -> tuple[Feature, ...]:
+    """Return the features that the tables of a market allow.
+
+    Parameters
+    ----------
+    market : Market
+        The tables.
+    as_of : datetime
+        Event types are chosen from what was known then.
+    earliest : datetime, optional
+        The first cutoff they will be used at; attributes that look like outcomes are used only
+        if they are recorded since then.
+
+    Returns
+    -------
+    tuple of Feature
+        In a fixed order.
+    """
+    features: list[Feature] = []
+    if market.has("orders"):
+        features += _order_features(market)
+    if market.has("messages"):
+        features += _message_features(market)
+    if market.has("events"):
+        features += _event_features(_frequent_types(market, as_of))
+    features += choose_attributes(market, earliest=earliest or as_of).features
+    return tuple(features)
+
+
+def _order_features(market: "Market") -> list[Feature]:
+    days, orders = days_active("order"), "order"
+    features = [
+        recency(orders),
+        first_touch(orders),
+        days,
+        *(days_active(orders, window) for window in ("30D", "90D", "180D", "365D")),
+        count(orders, "90D"),
+        count(orders),
+        gap_mean(orders),
+        gap_std(orders),
+        ratio(recency(orders), gap_mean(orders), name="order_overdue"),
+        ratio(gap_std(orders), gap_mean(orders), name="order_irregularity"),
+        ratio(days, first_touch(orders), name="order_days_per_day"),
+        trend(orders, "30D"),
+        trend(orders, "90D"),
+    ]
+    if "amount" in market.table("orders").columns:
+        features += [
+            total(orders, "90D"),
+            total(orders, "365D"),
+            total(orders),
+            mean(orders),
+            maximum(orders),
+            ratio(total(orders), days, name="order_value_per_day"),
+        ]
+    features += [count("return", "90D"), count("return")]
+    return features
+
+
+def _message_features(market: "Market") -> list[Feature]:
+    columns = market.table("messages").columns
+    features = [count("send", "30D"), count("send", "90D"), recency("send")]
+    for kind, column in (("open", "opened_at"), ("click", "clicked_at")):
+        if column in columns:
+            features += [
+                count(kind, "30D"),
+                count(kind, "90D"),
+                recency(kind),
+                ratio(count(kind, "90D"), count("send", "90D"), name=f"{kind}_rate_90d"),
+            ]
+    if "unsubscribed_at" in columns:
+        features.append(recency("unsubscribe"))
+    return features
+
+
+def _event_features(types: Sequence[str]) -> list[Feature]:
+    features: list[Feature] = []
+    for kind in types:
+        behaviour = f"event {kind}"
+        features += [
+            count(behaviour, "7D"),
+            count(behaviour, "30D"),
+            count(behaviour, "90D"),
+            recency(behaviour),
+        ]
+    if types:
+        anything = "event " + "|".join(types)
+        features += [
+            days_active(anything, "7D", name="event_days_7d"),
+            days_active(anything, "30D", name="event_days_30d"),
+            recency(anything, name="event_recency"),
+            trend(anything, "30D", name="event_trend_30d"),
+        ]
+    return features
+
+
+def _frequent_types(market: "Market", as_of: datetime) -> list[str]:
+    """Return the most frequent types of events known at an instant, by name."""
+    events = market.table("events")
+    known = events.filter(within(events[OCCURRED_AT], until=as_of))
+    if AVAILABLE_AT in known.columns:
+        known = known.filter(
+            within(known[AVAILABLE_AT].coalesce(known[OCCURRED_AT]), until=as_of)
+        )
+    counted = known.group_by("event_type").aggregate(rows=known.count())
+    top = counted.order_by([counted.rows.desc(), counted.event_type]).limit(_MOST_EVENT_TYPES)
+    return sorted(top.to_pyarrow().column("event_type").to_pylist())
+
+
+def choose_attributes(market: "Market", *, earliest: datetime) -> AttributeChoice:
+    """Decide which attributes of contacts become features.
+
+    Parameters
+    ----------
+    market : Market
+        The tables.
+    earliest : datetime
+        The first cutoff they will be used at.
+
+    Returns
+    -------
+    AttributeChoice
+        What the configuration declares is used as declared. Of the rest, numbers and texts of few
+        values are used, unless their names say that they are outcomes and they are not recorded
+        since `earliest`.
+    """
+    contacts = market.table("contacts")
+    settings = market.settings.tables.get("contacts")
+    declared = settings.attributes if settings is not None else {}
+    known = {column.name for column in TABLES["contacts"].columns}
+    candidates = [
+        name
+        for name in contacts.columns
+        if name not in _NEVER and (name not in known or name in {"country", "lifecycle_stage"})
+    ]
+    since = recorded_since(market)
+    recorded = since is not None and since <= to_utc(earliest)
+    values = _distinct_values(contacts, candidates)
+    features, left_out = [], []
+    for name in candidates:
+        kind = declared.get(name)
+        if kind == "ignore":
+            left_out.append((name, "declared as ignored"))
+        elif kind is None and looks_like_outcome(name) and not recorded:
+            left_out.append(
+                (name, "looks like an outcome, and what it held in the past is not recorded")
+            )
+        elif not values[name]:
+            left_out.append((name, "has no value in any row"))
+        else:
+            reason = _add_attribute(features, contacts, name, kind, values[name])
+            left_out += [(name, reason)] if reason else []
+    return AttributeChoice(tuple(features), tuple(left_out))
+
+
+def _distinct_values(contacts: "ir.Table", names: list[str]) -> dict[str, int]:
+    if not names:
+        return {}
+    measures = {name: contacts[name].nunique() for name in names}
+    row: dict[str, int] = contacts.aggregate(**measures).to_pyarrow().to_pylist()[0]
+    return row
+
+
+def _add_attribute(
+    features: list[Feature], contacts: "ir.Table", name: str, kind: str | None, distinct: int
+) -> str:
+    """Add an attribute as what it is declared, or looks like; return why it was not added."""
+    dtype = contacts[name].type()
+    if kind == "numeric" or (kind is None and dtype.is_numeric() and not dtype.is_boolean()):
+        features.append(attribute(name))
+        return ""
+    if kind == "categorical" or dtype.is_boolean() or dtype.is_string():
+        if distinct > _MOST_CATEGORIES and kind is None:
+            return f"has {distinct:,} different values; declare it in attributes to use it"
+        features.append(attribute(name, categorical=True))
+        return ""
+    return f"is of type {dtype}, which is neither number nor category"

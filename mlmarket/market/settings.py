@@ -1,0 +1,268 @@
+"""What does ``mlmarket.toml`` say about the business and its tables?"""
+
+import os
+import re
+import tomllib
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from mlmarket.errors import ConfigurationError, nearest
+from mlmarket.market.columns import TABLES
+from mlmarket.market.time import time_zone
+
+__all__ = [
+    "BusinessSettings",
+    "MarketSettings",
+    "Settings",
+    "TableSettings",
+    "read_toml",
+    "validate_settings",
+]
+
+_SECRET: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class Settings(BaseModel):
+    """Base of all settings: unknown keys are refused, nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _known_zone(name: str) -> str:
+    time_zone(name)
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(_known_zone)]
+
+
+class BusinessSettings(Settings):
+    """``[business]``: where its days begin and what its money is.
+
+    Parameters
+    ----------
+    timezone : str, default "UTC"
+        IANA name; a night's ``as_of`` is midnight there.
+    currency : str, default "EUR"
+        ISO 4217 code; every amount is in it.
+    """
+
+    timezone: ZoneName = "UTC"
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
+
+
+class TableSettings(Settings):
+    """``[tables.NAME]``: where a table is and how its columns are called.
+
+    Parameters
+    ----------
+    source : str
+        A file (Parquet, CSV, CSV in gzip; ``*`` allowed) or, with `connection`, a table name.
+    connection : str, optional
+        An Ibis connection address, such as ``postgres://…``; keep secrets in ``${NAME}``.
+    where : str, optional
+        Expression over the source's columns; rows for which it is not true are left out.
+    timezone : str, optional
+        Zone of times that carry none.
+    time_format : str, optional
+        Format of times written as text other than ISO 8601, such as ``%d/%m/%Y %H:%M``.
+    returns : str, optional
+        Expression over the source's columns that is true for a return (orders only).
+    complete_until : datetime, optional
+        Until when the table is known to be complete; by default its latest time.
+    separator : str, optional
+        Of a CSV file; by default found in its first line.
+    encoding : str, default "utf-8"
+        Of a CSV file, such as ``windows-1252``.
+    unknown_contacts : {"refuse", "leave_out"}, default "refuse"
+        What to do with rows whose contact is not in ``contacts``.
+    columns : dict of str to str
+        Column of the contract to expression over the source's columns.
+    attributes : dict of str to {"numeric", "categorical", "ignore"}
+        How further columns of contacts are used as features.
+    """
+
+    source: str = ""
+    connection: str | None = None
+    where: str | None = None
+    timezone: ZoneName | None = None
+    time_format: str | None = None
+    returns: str | None = None
+    complete_until: datetime | None = None
+    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    encoding: str = "utf-8"
+    unknown_contacts: Literal["refuse", "leave_out"] = "refuse"
+    columns: dict[str, str] = Field(default_factory=dict)
+    attributes: dict[str, Literal["numeric", "categorical", "ignore"]] = Field(default_factory=dict)
+
+
+def _known_tables(tables: dict[str, TableSettings]) -> dict[str, TableSettings]:
+    for name in tables:
+        if name not in TABLES:
+            near = nearest(name, TABLES)
+            hint = f"did you mean '{near}'?" if near else f"use one of {', '.join(TABLES)}."
+            raise ConfigurationError(
+                f"There is no table '{name}' in the data contract.",
+                "Only the tables of the contract are read.",
+                hint,
+            )
+    return tables
+
+
+class MarketSettings(Settings):
+    """The part of ``mlmarket.toml`` that a Market reads.
+
+    Parameters
+    ----------
+    business : BusinessSettings
+        Time zone and currency.
+    tables : dict of str to TableSettings
+        The tables there are.
+    """
+
+    business: BusinessSettings = Field(default_factory=BusinessSettings)
+    tables: Annotated[dict[str, TableSettings], AfterValidator(_known_tables)] = Field(
+        default_factory=dict
+    )
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file and fill its ``${NAME}`` from the environment.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    dict
+        Its content.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the file is missing, is no TOML, or names a variable that is not set.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"There is no file '{path}'.",
+            "It says where the tables are and what to predict.",
+            "run `mlmarket init` to write one, or pass --config.",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"'{path}' cannot be read: {error}.",
+            "It says where the tables are and what to predict.",
+            "pass the path of a UTF-8 text file.",
+        ) from error
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(
+            f"'{path.name}' is not valid TOML: {error}.",
+            "Nothing is run on a configuration that was read in part.",
+            "mend that line; texts stand in quotes, tables in [brackets].",
+        ) from error
+    return {key: _fill_secrets(value, path.name) for key, value in content.items()}
+
+
+def _fill_secrets(value: Any, file: str) -> Any:  # noqa: ANN401 - a TOML tree
+    if isinstance(value, dict):
+        return {key: _fill_secrets(item, file) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_fill_secrets(item, file) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def secret(match: re.Match[str]) -> str:
+        found = os.environ.get(match[1])
+        if found is None:
+            raise ConfigurationError(
+                f"{file} names the secret '${{{match[1]}}}', which is not set.",
+                "Secrets are read from environment variables, never from the file.",
+                f"set it before the run: export {match[1]}=…",
+            )
+        return found
+
+    return _SECRET.sub(secret, value)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def validate_settings(model: type[S], content: dict[str, Any], *, file: str) -> S:
+    """Check the content of a configuration file against its model.
+
+    Parameters
+    ----------
+    model : type
+        A subclass of :class:`Settings`.
+    content : dict
+        What was read.
+    file : str
+        The file's name, for the message.
+
+    Returns
+    -------
+    Settings
+        An instance of `model`.
+
+    Raises
+    ------
+    ConfigurationError
+        With the first wrong key, and the near one where a key is unknown.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise _unknown_key(model, first["loc"], file) from error
+        raise ConfigurationError(
+            f"'{place}' in {file}: {first['msg']}.",
+            f"It was {first['input']!r}.",
+            "correct the value; docs/cli.md lists what each key takes.",
+        ) from error
+
+
+def _unknown_key(
+    model: type[Settings], place: tuple[int | str, ...], file: str
+) -> ConfigurationError:
+    known = _keys_at(model, place[:-1])
+    near = nearest(str(place[-1]), known)
+    where = f"[{'.'.join(str(part) for part in place[:-1])}]" if place[:-1] else "the top level"
+    return ConfigurationError(
+        f"{where} of {file} has no key '{place[-1]}'.",
+        "A key that is not known would be a setting that silently does nothing.",
+        f"did you mean '{near}'?" if near else f"use one of {', '.join(sorted(known))}.",
+    )
+
+
+def _keys_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    """Return the keys a model knows below a place, following fields and dicts of models."""
+    current: Any = model
+    for part in place:
+        if current is None:
+            return []
+        field = current.model_fields.get(str(part))
+        # A name chosen by the user, as in [tables.orders], stays on the model of its kind.
+        current = _model_in(field.annotation) if field else current
+    return list(current.model_fields) if current is not None else []
+
+
+def _model_in(annotation: Any) -> Any:  # noqa: ANN401 - a type expression
+    """Return the settings model inside ``dict[str, M]``, ``M | None`` and the like."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _model_in(argument)
+        if found is not None:
+            return found
+    return None
