@@ -5,10 +5,11 @@ be listed, documented, written in a file, and compiled for any engine.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from mlmarket.errors import ConfigurationError
 from mlmarket.market.time import duration_text, parse_duration
@@ -31,8 +32,9 @@ __all__ = [
     "trend",
 ]
 
+_TYPE: Final = r"(?:[\w.:-]+|\"[^\"]+\")"
 _BEHAVIOUR: Final = re.compile(
-    r"\s*(?P<no>no\s+)?(?:(?P<table>event|outcome)\s+)?(?P<types>[\w.:-]+(?:\s*\|\s*[\w.:-]+)*)"
+    rf"\s*(?P<no>no\s+)?(?:(?P<table>event|outcome)\s+)?(?P<types>{_TYPE}(?:\s*\|\s*{_TYPE})*)"
     r"(?:\s+within\s+(?P<within>\w+))?(?:\s+where\s+(?P<where>.+?))?\s*",
     re.DOTALL,
 )
@@ -88,7 +90,7 @@ class Behaviour:
         text : str
             ``[no] [event | outcome] TYPE [| TYPE …] [within 90D] [where CONDITION]``, such as
             ``order``, ``no order``, ``event upgrade``, ``outcome won`` or
-            ``order within 365D where value > 50``.
+            ``order within 365D where value > 50``. A type with spaces stands in double quotes.
 
         Returns
         -------
@@ -116,7 +118,7 @@ class Behaviour:
                 "'order within 365D where value > 50'.",
             )
         return cls(
-            types=tuple(sorted({kind.strip() for kind in match["types"].split("|")})),
+            types=tuple(sorted({kind.strip('"') for kind in re.findall(_TYPE, match["types"])})),
             where=match["where"],
             within=parse_duration(match["within"]) if match["within"] else None,
             negated=match["no"] is not None,
@@ -132,10 +134,14 @@ class Behaviour:
         """Return the text that :meth:`parse` reads back."""
         parts = ["no"] if self.negated else []
         parts += ["outcome"] if self.table == "outcomes" else []
-        parts.append(" | ".join(self.types))
+        parts.append(" | ".join(_quoted(kind) for kind in self.types))
         parts += [f"within {duration_text(self.within)}"] if self.within else []
         parts += [f"where {self.where}"] if self.where else []
         return " ".join(parts)
+
+
+def _quoted(kind: str) -> str:
+    return kind if re.fullmatch(r"[\w.:-]+", kind) else f'"{kind}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +194,33 @@ class Feature:
             Operation.TREND: f"log of {rows} against the same span before it, both plus 1",
             Operation.ATTRIBUTE: f"contacts.{self.column} as it was known",
         }[self.operation]
+
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the feature as plain values, for a file."""
+        plain: dict[str, Any] = {"name": self.name, "operation": self.operation.value}
+        if self.behaviour is not None:
+            plain["of"] = str(self.behaviour)
+        if self.window is not None:
+            plain["window"] = duration_text(self.window)
+        if self.parts:
+            plain["parts"] = [part.to_dict() for part in self.parts]
+        if self.column is not None:
+            plain |= {"column": self.column, "categorical": self.categorical}
+        return plain
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "Feature":
+        """Return the feature that :meth:`to_dict` wrote."""
+        return cls(
+            name=plain["name"],
+            operation=Operation(plain["operation"]),
+            behaviour=Behaviour.parse(plain["of"]) if "of" in plain else None,
+            window=parse_duration(plain["window"]) if "window" in plain else None,
+            parts=tuple(cls.from_dict(part) for part in plain.get("parts", ())),
+            column=plain.get("column"),
+            categorical=plain.get("categorical", False),
+        )
 
 
 def _named(operation: Operation, of: str | Behaviour, window: str | None, name: str) -> Feature:

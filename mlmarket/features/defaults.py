@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from mlmarket.features.algebra import (
+    Behaviour,
     Feature,
     attribute,
     count,
@@ -79,7 +80,7 @@ def default_features(
         features += _message_features(market)
     if market.has("events"):
         features += _event_features(_frequent_types(market, as_of))
-    features += choose_attributes(market, earliest=earliest or as_of).features
+    features += choose_attributes(market, as_of=as_of, earliest=earliest).features
     return tuple(features)
 
 
@@ -132,7 +133,7 @@ def _message_features(market: "Market") -> list[Feature]:
 def _event_features(types: Sequence[str]) -> list[Feature]:
     features: list[Feature] = []
     for kind in types:
-        behaviour = f"event {kind}"
+        behaviour = Behaviour((kind,))
         features += [
             count(behaviour, "7D"),
             count(behaviour, "30D"),
@@ -140,7 +141,7 @@ def _event_features(types: Sequence[str]) -> list[Feature]:
             recency(behaviour),
         ]
     if types:
-        anything = "event " + "|".join(types)
+        anything = Behaviour(tuple(types))
         features += [
             days_active(anything, "7D", name="event_days_7d"),
             days_active(anything, "30D", name="event_days_30d"),
@@ -163,15 +164,19 @@ def _frequent_types(market: "Market", as_of: datetime) -> list[str]:
     return sorted(top.to_pyarrow().column("event_type").to_pylist())
 
 
-def choose_attributes(market: "Market", *, earliest: datetime) -> AttributeChoice:
+def choose_attributes(
+    market: "Market", *, as_of: datetime, earliest: datetime | None = None
+) -> AttributeChoice:
     """Decide which attributes of contacts become features.
 
     Parameters
     ----------
     market : Market
         The tables.
-    earliest : datetime
-        The first cutoff they will be used at.
+    as_of : datetime
+        Only what contacts known then hold is looked at.
+    earliest : datetime, optional
+        The first cutoff they will be used at; by default `as_of`.
 
     Returns
     -------
@@ -180,7 +185,7 @@ def choose_attributes(market: "Market", *, earliest: datetime) -> AttributeChoic
         values are used, unless their names say that they are outcomes and they are not recorded
         since `earliest`.
     """
-    contacts = market.table("contacts")
+    contacts = market.contacts(as_of=as_of)
     settings = market.settings.tables.get("contacts")
     declared = settings.attributes if settings is not None else {}
     known = {column.name for column in TABLES["contacts"].columns}
@@ -190,7 +195,7 @@ def choose_attributes(market: "Market", *, earliest: datetime) -> AttributeChoic
         if name not in _NEVER and (name not in known or name in {"country", "lifecycle_stage"})
     ]
     since = recorded_since(market)
-    recorded = since is not None and since <= to_utc(earliest)
+    recorded = since is not None and since <= to_utc(earliest or as_of)
     values = _distinct_values(contacts, candidates)
     features, left_out = [], []
     for name in candidates:

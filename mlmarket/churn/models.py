@@ -1,0 +1,101 @@
+"""Who will buy, and who is leaving?
+
+Without a contract nobody gives notice: leaving is *no order within the horizon*. One model answers
+both questions.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from mlmarket.features import Behaviour
+from mlmarket.market.time import duration_text, parse_duration
+from mlmarket.prediction.contest import Candidates
+from mlmarket.prediction.learner import BaseRate
+from mlmarket.prediction.supervised import Answer, Fact, Question, SupervisedPredictor
+from mlmarket.prediction.target import blend
+from mlmarket.churn.rfm import RecencyRule, RfmCells
+
+__all__ = ["ChurnModel", "PurchaseModel"]
+
+_CANDIDATES: Final = Candidates(
+    challenger=blend,
+    baselines={"base_rate": BaseRate, "recency_rule": RecencyRule, "rfm_cells": RfmCells},
+)
+_FACTS: Final = (
+    Fact("days_since_last_order", "order_recency", "days", "days since the last order"),
+    Fact("order_days_365d", "order_days_active_365d", "days", "days with an order in 365 days"),
+    Fact("order_value_365d", "order_total_365d", "currency", "value of orders in 365 days"),
+)
+
+
+class PurchaseModel(SupervisedPredictor):
+    """Probability of at least one order within the horizon.
+
+    Parameters
+    ----------
+    horizon : str or timedelta, default "30D"
+        How far to look.
+    eligible : str, default "order"
+        Of whom it is asked.
+
+    Examples
+    --------
+    >>> sorted(PurchaseModel(horizon="30D").outputs)[-2:]
+    ['purchase_model_version', 'purchase_probability_30d']
+    """
+
+    def __init__(self, horizon: str | timedelta = "30D", *, eligible: str = "order") -> None:
+        span = duration_text(parse_duration(horizon))
+        answer = Answer(
+            probability=f"purchase_probability_{span.lower()}",
+            description=f"probability of at least one order within {span}",
+            facts=_FACTS,
+        )
+        question = _question("purchase", "Who will buy", "order", span, eligible, answer)
+        super().__init__(question, parameters={"horizon": span, "eligible": eligible})
+
+
+class ChurnModel(SupervisedPredictor):
+    """Probability of no order within the horizon, for people who bought lately.
+
+    Parameters
+    ----------
+    horizon : str or timedelta, default "90D"
+        How long a silence counts as leaving.
+    eligible : str, default "order within 365D"
+        Of whom it is asked: who has not bought for a year left long ago.
+
+    Notes
+    -----
+    ``churn_risk`` is ``high`` above the probability that a fifth of the people of the last closed
+    window had, ``medium`` above the one that half of them had, so that the words mean the same
+    probability each night until the model is trained again.
+    """
+
+    def __init__(
+        self, horizon: str | timedelta = "90D", *, eligible: str = "order within 365D"
+    ) -> None:
+        span = duration_text(parse_duration(horizon))
+        answer = Answer(
+            probability=f"churn_probability_{span.lower()}",
+            description=f"probability of no order within {span}",
+            grade="churn_risk",
+            grades=(("low", 0.0), ("medium", 0.5), ("high", 0.8)),
+        )
+        question = _question("churn", "Who is leaving", "no order", span, eligible, answer)
+        super().__init__(question, parameters={"horizon": span, "eligible": eligible})
+
+
+def _question(
+    name: str, text: str, label: str, span: str, eligible: str, answer: Answer
+) -> Question:
+    return Question(
+        name=name,
+        text=f"{text}: '{label}' within {span}?",
+        label=Behaviour.parse(label),
+        horizon=parse_duration(span),
+        eligible=None if eligible == "contact" else Behaviour.parse(eligible),
+        needs=frozenset({"orders"}),
+        answer=answer,
+        candidates=_CANDIDATES,
+    )

@@ -1,0 +1,189 @@
+"""How good would the answers have been, and better than what?"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlmarket.evaluation import CalibrationCurve, GainTable, Interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Evidence", "FoldScore", "TotalScore"]
+
+
+@dataclass(frozen=True, slots=True)
+class FoldScore:
+    """One metric of one model at one origin.
+
+    Parameters
+    ----------
+    origin : datetime
+        Where the model stood; it saw nothing later.
+    model : str
+        Which model.
+    metric : str
+        ``log_loss``, ``auc``, ``ece`` or ``brier``.
+    value, low, high : float
+        The metric and its 95 % interval over contacts.
+    rows, positives : int
+        How many contacts were judged, and how many of them did it.
+    """
+
+    origin: datetime
+    model: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    rows: int
+    positives: int
+
+
+@dataclass(frozen=True, slots=True)
+class TotalScore:
+    """How many were expected at one origin, and how many came.
+
+    Parameters
+    ----------
+    origin : datetime
+        Where the model stood.
+    expected, observed : float
+        Sum of the probabilities, and the count.
+    own_chance : float
+        Variance of the count that each person's own chance explains.
+    """
+
+    origin: datetime
+    expected: float
+    observed: float
+    own_chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What backs a predictor.
+
+    Parameters
+    ----------
+    predictor : str
+        Its name.
+    question : str
+        What it answers, in words.
+    folds : tuple of FoldScore
+        Every metric of every model at every origin.
+    baseline : str
+        The best of the simple rules.
+    chosen : str
+        The model that is used: the baseline where nothing beats it.
+    gain : Interval
+        Log loss that the challenger saves over the baseline, a contact; an interval that
+        includes zero means that the baseline is used.
+    verdict : str
+        The choice in words.
+    calibration : CalibrationCurve
+        Of the chosen model, over all origins.
+    gains : GainTable
+        Of the chosen model, over all origins.
+    totals : tuple of TotalScore
+        Expected and observed numbers.
+    relative_error : float
+        By what share totals missed, beyond chance.
+    first_cutoff, last_cutoff : datetime
+        Between which the training rows lie.
+    rows, contacts, positives : int
+        Size of the training data.
+    features : tuple of str
+        What was known of each contact.
+    left_out : tuple of (str, str)
+        Attributes that were not used, and why.
+    limits : tuple of str
+        What the reader should not conclude, in words.
+    """
+
+    predictor: str
+    question: str
+    folds: tuple[FoldScore, ...]
+    baseline: str
+    chosen: str
+    gain: Interval
+    verdict: str
+    calibration: CalibrationCurve
+    gains: GainTable
+    totals: tuple[TotalScore, ...]
+    relative_error: float
+    first_cutoff: datetime
+    last_cutoff: datetime
+    rows: int
+    contacts: int
+    positives: int
+    features: tuple[str, ...]
+    left_out: tuple[tuple[str, str], ...]
+    limits: tuple[str, ...]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return the folds as a frame: origin, model, metric, value, low, high, rows, positives."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(fold) for fold in self.folds])
+
+    def summary(self) -> "pd.DataFrame":
+        """Return the mean of each metric over the origins, one row a model."""
+        frame = self.to_frame()
+        means = frame.pivot_table(index="model", columns="metric", values="value", aggfunc="mean")
+        return means.sort_values("log_loss")
+
+    def score(self, model: str, metric: str) -> float:
+        """Return the mean of a metric of a model over the origins."""
+        values = [
+            fold.value for fold in self.folds if fold.model == model and fold.metric == metric
+        ]
+        return float(np.mean(values)) if values else float("nan")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, for a JSON file."""
+        plain = asdict(self)
+        plain["folds"] = [
+            {**asdict(fold), "origin": fold.origin.isoformat()} for fold in self.folds
+        ]
+        plain["totals"] = [
+            {**asdict(total), "origin": total.origin.isoformat()} for total in self.totals
+        ]
+        plain["first_cutoff"] = self.first_cutoff.isoformat()
+        plain["last_cutoff"] = self.last_cutoff.isoformat()
+        for name in ("calibration", "gains"):
+            plain[name] = {key: np.asarray(value).tolist() for key, value in plain[name].items()}
+        return plain
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "Evidence":
+        """Return the evidence that :meth:`to_dict` wrote."""
+        content = dict(plain)
+        content["folds"] = tuple(
+            FoldScore(**{**fold, "origin": datetime.fromisoformat(fold["origin"])})
+            for fold in plain["folds"]
+        )
+        content["totals"] = tuple(
+            TotalScore(**{**total, "origin": datetime.fromisoformat(total["origin"])})
+            for total in plain["totals"]
+        )
+        content["gain"] = Interval(**plain["gain"])
+        for name in ("first_cutoff", "last_cutoff"):
+            content[name] = datetime.fromisoformat(plain[name])
+        for name, kind in (("calibration", CalibrationCurve), ("gains", GainTable)):
+            content[name] = kind(**{k: np.asarray(v) for k, v in plain[name].items()})
+        for name in ("features", "limits"):
+            content[name] = tuple(plain[name])
+        content["left_out"] = tuple((name, why) for name, why in plain["left_out"])
+        return cls(**content)
+
+    def _repr_html_(self) -> str:
+        table = self.summary().round(4).to_html(border=0)
+        limits = "".join(f"<li>{escape(limit)}</li>" for limit in self.limits)
+        return (
+            f"<h4>{escape(self.question)}</h4><p>{escape(self.verdict)}</p>{table}<ul>{limits}</ul>"
+        )
