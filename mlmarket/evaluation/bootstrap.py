@@ -6,6 +6,7 @@ resampled, never rows.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +21,7 @@ from mlmarket.evaluation.checks import (
     require_fraction,
 )
 from mlmarket.evaluation.metrics import (
+    CALIBRATION_BINS,
     brier_score,
     expected_calibration_error,
     log_loss,
@@ -89,7 +91,7 @@ def bootstrap(
       of the resampled means are the bounds.
     * ``expected_calibration_error`` keeps the bins of the data. Its resampled values are biased
       upward like the error itself, so their percentiles are reflected at the value (the basic
-      bootstrap) and kept at zero or more.
+      bootstrap), kept at zero or more, and widened to the value where they miss it.
     * ``roc_auc`` is not resampled: its standard error over clusters is known in closed form, and
       the interval is normal on the logit scale. A perfect ranking has an interval of no width.
     * Any other measure is computed again on every resample, with percentile bounds: slow for
@@ -142,9 +144,10 @@ def bootstrap(
     if metric is roc_auc:
         spread = draw.spread_of(_placements(labels, predictions), labels)
         return _logit_normal(value, spread, level)
-    if metric is expected_calibration_error:
-        bounds = draw.reflected(value, draw.resampled_ece(labels, predictions))
-        return Interval(value, max(bounds[0], 0.0), max(bounds[1], 0.0), level)
+    n_bins = _calibration_bins(metric)
+    if n_bins is not None:
+        low, high = draw.reflected(value, draw.resampled_ece(n_bins, labels, predictions))
+        return Interval(value, max(low, 0.0), high, level)
     row_loss = _ROW_LOSSES.get(metric)
     if row_loss is not None:
         samples = draw.means(row_loss(labels, predictions))
@@ -217,8 +220,9 @@ def paired_difference(  # noqa: PLR0913  a comparison has one argument more than
         spread = draw.spread_of(_placements(labels, first) - _placements(labels, second), labels)
         reach = _quantile_of_normal(level) * spread
         return Interval(value, max(value - reach, -1.0), min(value + reach, 1.0), level)
-    if metric is expected_calibration_error:
-        samples = draw.resampled_ece(labels, first, second)
+    n_bins = _calibration_bins(metric)
+    if n_bins is not None:
+        samples = draw.resampled_ece(n_bins, labels, first, second)
         return Interval(value, *draw.reflected(value, samples), level)
     row_loss = _ROW_LOSSES.get(metric)
     if row_loss is not None:
@@ -254,7 +258,7 @@ class _Draws:
         return means
 
     def resampled_ece(
-        self, y: FloatArray, p: FloatArray, q: FloatArray | None = None, n_bins: int = 15
+        self, n_bins: int, y: FloatArray, p: FloatArray, q: FloatArray | None = None
     ) -> FloatArray:
         """Return calibration errors of the drawn contacts, less those of `q`."""
         columns = [self._sums(np.ones(y.size))[:, None], self._excess(y, p, n_bins)]
@@ -309,9 +313,9 @@ class _Draws:
         return float(low), float(high)
 
     def reflected(self, value: float, samples: FloatArray) -> tuple[float, float]:
-        """Return the percentiles mirrored at the value."""
+        """Return the percentiles mirrored at the value, and widened to it if they miss it."""
         low, high = self.percentiles(samples)
-        return 2.0 * value - high, 2.0 * value - low
+        return min(2.0 * value - high, value), max(2.0 * value - low, value)
 
     def _drawn(self) -> FloatArray:
         """Return how often each contact is drawn: one multinomial, without its binomials."""
@@ -340,6 +344,15 @@ class _Draws:
         sums = np.bincount(cells, weights=p - y, minlength=self.count * n_bins)
         excess: FloatArray = sums.astype(np.float64, copy=False).reshape(self.count, n_bins)
         return excess
+
+
+def _calibration_bins(metric: Metric) -> int | None:
+    """Return the number of bins where the measure is the calibration error."""
+    if metric is expected_calibration_error:
+        return CALIBRATION_BINS
+    if isinstance(metric, partial) and metric.func is expected_calibration_error:
+        return int(metric.keywords.get("n_bins", CALIBRATION_BINS))
+    return None
 
 
 def _placements(y: FloatArray, p: FloatArray) -> FloatArray:

@@ -4,6 +4,8 @@ Log loss and Brier score judge the probability itself, AUC and average precision
 of contacts, and the expected calibration error only the level.
 """
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -16,6 +18,7 @@ from mlmarket.evaluation.checks import (
 )
 
 __all__ = [
+    "CALIBRATION_BINS",
     "average_precision",
     "brier_score",
     "expected_calibration_error",
@@ -24,6 +27,10 @@ __all__ = [
     "row_log_loss",
     "row_squared_error",
 ]
+
+
+CALIBRATION_BINS: Final = 15
+"""Bins of the expected calibration error, where nothing else is asked for."""
 
 
 def row_log_loss(y: FloatArray, p: FloatArray) -> FloatArray:
@@ -219,7 +226,11 @@ def average_precision(
 
 
 def expected_calibration_error(
-    y: ArrayLike, p: ArrayLike, n_bins: int = 15, *, sample_weight: ArrayLike | None = None
+    y: ArrayLike,
+    p: ArrayLike,
+    n_bins: int = CALIBRATION_BINS,
+    *,
+    sample_weight: ArrayLike | None = None,
 ) -> float:
     """Return how far predictions lie from what happened, averaged over equal-count bins.
 

@@ -48,10 +48,27 @@ _STYLE: Final[dict[Any, Any]] = {
     "grid.color": "#E3E3E3",
     "grid.linewidth": 0.6,
     "text.color": _INK,
+    "text.parse_math": False,
     "xtick.color": _INK,
     "ytick.color": _INK,
     "legend.frameon": False,
     "timezone": "UTC",
+}
+# Letters become shapes: a page then looks the same whatever fonts its reader has.
+_SAVING: Final[dict[Any, Any]] = {
+    "svg.fonttype": "path",
+    "svg.image_inline": True,
+    "savefig.bbox": None,
+    "savefig.facecolor": "auto",
+    "savefig.transparent": False,
+}
+_BETTER: Final = {
+    "log_loss": "lower",
+    "brier_score": "lower",
+    "expected_calibration_error": "lower",
+    "roc_auc": "higher",
+    "average_precision": "higher",
+    "lift": "higher",
 }
 _IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -92,7 +109,7 @@ def plot_calibration(curve: CalibrationCurve, *, ax: "Axes | None" = None) -> "A
         axes.set_ylabel("Contacts who did it (%)")
         axes.set_aspect("equal")
         axes.grid(visible=True)
-        axes.legend(loc="upper left")
+        axes.legend(loc="best")
     return axes
 
 
@@ -117,7 +134,8 @@ def plot_lift(table: GainTable, *, ax: "Axes | None" = None) -> "Axes":
         bars = axes.bar(place, 100.0 * table.rate, width=0.8, color=_COLOURS[0])
         if average > 0.0:
             texts = [f"{rate / average:.1f}\N{MULTIPLICATION SIGN}" for rate in table.rate]
-            axes.bar_label(bars, labels=texts, padding=2.0, fontsize=8.0)
+            paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+            axes.bar_label(bars, labels=texts, padding=2.5, fontsize=8.0, bbox=paper)
         label = f"all contacts: {100.0 * average:.3g} %"
         axes.axhline(100.0 * average, color=_COLOURS[1], linestyle="--", label=label)
         ends = [f"{100.0 * share:.3g}" for share in table.share]
@@ -203,34 +221,34 @@ def plot_folds(folds: "pd.DataFrame", *, metric: str, ax: "Axes | None" = None) 
         Where a column is missing, or no row has the metric.
     """
     rows = _folds_of(folds, metric)
-    origins = sorted(rows["origin"].unique())
+    origins = rows["origin"].drop_duplicates().sort_values().to_list()
     models = list(rows["model"].unique())
     with _canvas(ax, size=(5.6, 3.2)) as axes:
         for number, model in enumerate(models):
             mine = rows[rows["model"] == model].sort_values("origin")
             # Side by side, so that intervals of one origin do not hide each other.
             shift = 0.5 * ((number + 0.5) / len(models) - 0.5)
-            value = mine["value"].to_numpy(dtype=np.float64)
-            bounds = mine[["low", "high"]].to_numpy(dtype=np.float64)
-            reach = np.abs(np.nan_to_num(bounds - value[:, None])).T
-            axes.errorbar(
-                np.searchsorted(origins, mine["origin"].to_numpy()) + shift,
-                value,
-                yerr=reach,
+            place = np.array([origins.index(origin) for origin in mine["origin"]]) + shift
+            colour = _COLOURS[number % len(_COLOURS)]
+            axes.vlines(place, mine["low"], mine["high"], color=colour, linewidth=1.0)
+            axes.plot(
+                place,
+                mine["value"],
                 label=str(model),
-                color=_COLOURS[number % len(_COLOURS)],
+                color=colour,
                 marker=_MARKERS[number % len(_MARKERS)],
                 linestyle=_LINES[number % len(_LINES)],
                 markersize=4.5,
                 linewidth=1.2,
-                elinewidth=1.0,
-                capsize=2.0,
             )
-        axes.set_xticks(range(len(origins)), [f"{origin:%Y-%m-%d}" for origin in origins])
+        every = 1 + (len(origins) - 1) // 8
+        shown = range(0, len(origins), every)
+        axes.set_xticks(shown, [f"{origins[place]:%Y\n%m-%d}" for place in shown])
         axes.set_xlim(-0.5, len(origins) - 0.5)
         axes.grid(visible=True, axis="y")
         axes.set_xlabel("Predicted from (UTC)")
-        axes.set_ylabel(metric.replace("_", " "))
+        better = f" ({_BETTER[metric]} is better)" if metric in _BETTER else ""
+        axes.set_ylabel(metric.replace("_", " ") + better)
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return axes
 
@@ -268,12 +286,7 @@ def to_svg(figure: "Figure", *, id_prefix: str, title: str | None = None) -> str
         raise ConfigurationError(what, why, "pass a short name, such as id_prefix='churn-lift'.")
     bare = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     text = StringIO()
-    # Letters become shapes: a page then looks the same whatever fonts its reader has.
-    settings: dict[Any, Any] = {
-        "svg.hashsalt": id_prefix,
-        "svg.fonttype": "path",
-        "svg.image_inline": True,
-    }
+    settings = {**_SAVING, "svg.hashsalt": id_prefix}
     with mpl.rc_context(settings):
         figure.savefig(text, format="svg", metadata={**bare, "Title": title} if title else bare)
     return _embeddable(text.getvalue(), id_prefix)
