@@ -42,13 +42,14 @@ class Expression:
     _node: Node = field(repr=False)
     _canonical: str = field(repr=False)
 
-    def to_ibis(self, table: ir.Table) -> ir.Value:
+    def to_ibis(self, table: ir.Table | Mapping[str, ir.Value]) -> ir.Value:
         """Return the expression as an Ibis value of a table.
 
         Parameters
         ----------
-        table : ibis.expr.types.Table
-            A table with the expression's columns, on any backend; it is not read.
+        table : ibis.expr.types.Table or mapping of str to ibis.expr.types.Value
+            A table with the expression's columns, on any backend, or such columns by name;
+            they are not read.
 
         Returns
         -------

@@ -6,7 +6,7 @@ look costs one copy of the formula in the query, hence the limit on divisors ins
 """
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce, singledispatch
@@ -56,13 +56,13 @@ class Target:
 
     Parameters
     ----------
-    table : ibis.expr.types.Table
-        A table with the expression's columns.
+    table : ibis.expr.types.Table or mapping of str to ibis.expr.types.Value
+        A table with the expression's columns, or those columns by name.
     text : str
         The expression, for the error messages.
     """
 
-    table: ir.Table
+    table: ir.Table | Mapping[str, ir.Value]
     text: str
 
 
@@ -124,11 +124,12 @@ def _(node: Column, target: Target) -> ir.Value:
 
 def _column(node: Column, target: Target) -> ir.Value:
     table = target.table
-    if node.name not in table.columns:
+    known = table if isinstance(table, Mapping) else table.columns
+    if node.name not in known:
         raise ExpressionError(
             problem=f"The table has no column '{node.name}'.",
             why="The expression was checked against another table.",
-            fix=suggestion(node.name, table.columns),
+            fix=suggestion(node.name, known),
             text=target.text,
             at=node.at,
         )
