@@ -7,13 +7,13 @@ both questions.
 from datetime import timedelta
 from typing import Final
 
+from mlmarket.churn.rfm import RecencyRule, RfmCells
 from mlmarket.features import Behaviour
 from mlmarket.market.time import duration_text, parse_duration
 from mlmarket.prediction.contest import Candidates
 from mlmarket.prediction.learner import BaseRate
 from mlmarket.prediction.supervised import Answer, Fact, Question, SupervisedPredictor
 from mlmarket.prediction.target import blend
-from mlmarket.churn.rfm import RecencyRule, RfmCells
 
 __all__ = ["ChurnModel", "PurchaseModel"]
 

@@ -195,7 +195,6 @@ class Feature:
             Operation.ATTRIBUTE: f"contacts.{self.column} as it was known",
         }[self.operation]
 
-
     def to_dict(self) -> dict[str, Any]:
         """Return the feature as plain values, for a file."""
         plain: dict[str, Any] = {"name": self.name, "operation": self.operation.value}

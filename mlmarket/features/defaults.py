@@ -156,9 +156,7 @@ def _frequent_types(market: "Market", as_of: datetime) -> list[str]:
     events = market.table("events")
     known = events.filter(within(events[OCCURRED_AT], until=as_of))
     if AVAILABLE_AT in known.columns:
-        known = known.filter(
-            within(known[AVAILABLE_AT].coalesce(known[OCCURRED_AT]), until=as_of)
-        )
+        known = known.filter(within(known[AVAILABLE_AT].coalesce(known[OCCURRED_AT]), until=as_of))
     counted = known.group_by("event_type").aggregate(rows=known.count())
     top = counted.order_by([counted.rows.desc(), counted.event_type]).limit(_MOST_EVENT_TYPES)
     return sorted(top.to_pyarrow().column("event_type").to_pylist())

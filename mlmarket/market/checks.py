@@ -181,7 +181,7 @@ def _rules(mapped: MappedTable, *, now: datetime, has_returns: bool) -> Iterable
                 _row_as_text(mapped, name),
                 "is missing",
                 f"It is {column.description}, which a row of '{mapped.name}' cannot do without.",
-                f"fill it, or leave such rows out: where = \"{_source_name(original)} is not "
+                f'fill it, or leave such rows out: where = "{_source_name(original)} is not '
                 f'null" in [tables.{mapped.name}].',
             )
         yield _Rule(
@@ -243,8 +243,7 @@ def _time_rules(
         text,
         "lies before 1980",
         "Such times are place-holders of other systems, and would count as very old customers.",
-        "write a missing value instead, or leave such rows out with `where` in "
-        f"[tables.{table}].",
+        f"write a missing value instead, or leave such rows out with `where` in [tables.{table}].",
     )
 
 

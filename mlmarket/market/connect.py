@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pyarrow as pa
 
-__all__ = ["Source", "Workbench", "fingerprint", "find_files", "to_arrow"]
+__all__ = ["Source", "Workbench", "find_files", "fingerprint", "to_arrow"]
 
 _BLOCK: Final = 1 << 20
 
@@ -246,10 +246,8 @@ def _open_database(name: str, settings: TableSettings) -> Source:
         table = connection.table(table_name, database=place or None)
     except Exception as error:  # each driver has errors of its own
         raise ConfigurationError(
-            f"Table '{name}' cannot be opened at '{settings.source}': "
-            f"{type(error).__name__}.",
+            f"Table '{name}' cannot be opened at '{settings.source}': {type(error).__name__}.",
             "Its rows are read from that database.",
             f"check `connection` and `source` of [tables.{name}] and the network.",
         ) from error
     return Source(name, table, settings.source)
-

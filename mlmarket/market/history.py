@@ -138,7 +138,7 @@ def recorded_since(market: "Market") -> datetime | None:
     if periods is None:
         return None
     first = periods[VALID_FROM].min().execute()
-    return None if first is None or first != first else first.to_pydatetime()  # noqa: PLR0124
+    return None if first is None or first != first else first.to_pydatetime()
 
 
 def record_contacts(market: "Market", folder: Path, *, as_of: datetime) -> int:

@@ -291,7 +291,7 @@ class Market:
                     within(table[AVAILABLE_AT].coalesce(table[spec.time]), until=as_of)
                 )
         latest = table[spec.time].max().execute()
-        if latest is None or latest != latest:  # noqa: PLR0124 - NaT is not itself
+        if latest is None or latest != latest:
             return datetime.fromtimestamp(0, UTC)
         return cast("datetime", latest.to_pydatetime()).replace(tzinfo=UTC)
 
@@ -339,7 +339,6 @@ class Market:
             "pd.DataFrame",
             upstairs.feature_frame(self, as_of=as_of, contacts=contacts, features=features),
         )
-
 
 
 def _replaced(market: Market, **changes: Any) -> Market:  # noqa: ANN401
@@ -507,5 +506,3 @@ def _match_contacts(
             )
         )
     return violations, counts
-
-

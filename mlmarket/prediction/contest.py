@@ -160,9 +160,7 @@ def _score(fold: Fold, model: str, metric: str) -> FoldScore:
     )
 
 
-def run_contest(
-    snapshots: Snapshots, plan: TrainingPlan, candidates: Candidates
-) -> Contest | None:
+def run_contest(snapshots: Snapshots, plan: TrainingPlan, candidates: Candidates) -> Contest | None:
     """Let all candidates predict from every origin, and choose.
 
     Parameters

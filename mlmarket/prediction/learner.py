@@ -212,7 +212,11 @@ class BoostedTrees:
         """Return a probability for each row."""
         if self._booster is None or not len(features):
             return np.empty(0)
-        return _clip(np.asarray(self._booster.predict(self._matrix(features), num_threads=_threads(len(features)))))
+        return _clip(
+            np.asarray(
+                self._booster.predict(self._matrix(features), num_threads=_threads(len(features)))
+            )
+        )
 
     def importance(self) -> dict[str, float]:
         """Return the share of the total gain by feature."""

@@ -96,7 +96,9 @@ class EstimatorLearner:
         """Read it back; only types of scikit-learn, numpy and scipy are accepted."""
         skops = _skops()
         unknown = skops.get_untrusted_types(file=folder / _FILE)
-        foreign = [name for name in unknown if not name.startswith(("sklearn.", "numpy.", "scipy."))]
+        foreign = [
+            name for name in unknown if not name.startswith(("sklearn.", "numpy.", "scipy."))
+        ]
         if foreign:
             raise ConfigurationError(
                 f"The saved estimator holds types that are not trusted: {', '.join(foreign[:3])}.",
@@ -207,6 +209,4 @@ def from_estimator(
         With backtest, evidence, night and segments like any other; it is used only where it
         beats the base rate.
     """
-    return TargetModel(
-        name, label=label, horizon=horizon, eligible=eligible, estimator=estimator
-    )
+    return TargetModel(name, label=label, horizon=horizon, eligible=eligible, estimator=estimator)

@@ -165,9 +165,7 @@ def plan_training(
     )
     if not cutoffs:
         return None
-    origins = rolling_origins(
-        last=cutoffs[-1], count=folds, step=step, earliest=earliest + horizon
-    )
+    origins = rolling_origins(last=cutoffs[-1], count=folds, step=step, earliest=earliest + horizon)
     return TrainingPlan(horizon, step, earliest, origins, cutoffs, most_cutoffs)
 
 

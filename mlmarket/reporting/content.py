@@ -1,0 +1,242 @@
+"""What does a night have to tell?
+
+Plain values, gathered by the night; the report only lays them out.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from mlmarket.evaluation import Interval
+from mlmarket.market import CheckReport
+from mlmarket.prediction import Evidence
+
+__all__ = [
+    "ExamplePerson",
+    "JourneySection",
+    "JourneyStep",
+    "MaturedPromise",
+    "PredictorSection",
+    "ReportContent",
+    "SegmentSection",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PredictorSection:
+    """One predictor's night.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``purchase``.
+    column : str
+        Its probability column, such as ``purchase_probability_30d``.
+    version : str
+        Which trained model answered.
+    trained_at : datetime
+        Its ``as_of``.
+    evidence : Evidence
+        What backs it.
+    scores : ndarray of float64, shape (n,)
+        Tonight's probabilities.
+    earlier_scores : ndarray of float64 or None
+        Those of about a week ago, where that night was kept.
+    missing : tuple of (str, int)
+        Reasons for which contacts have no prediction, and how many.
+    """
+
+    name: str
+    column: str
+    version: str
+    trained_at: datetime
+    evidence: Evidence
+    scores: npt.NDArray[np.float64]
+    earlier_scores: npt.NDArray[np.float64] | None
+    missing: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSection:
+    """One segment's night.
+
+    Parameters
+    ----------
+    name, title : str
+        Its name in files and for people.
+    action : str
+        What is suggested.
+    why : str
+        The rule, in words.
+    size, entered, left : int
+        Members tonight, and the changes since the night before.
+    earlier_size : int or None
+        Members about a week ago.
+    outcome : str
+        What the expected number counts, such as ``buyers in 30 days``; empty where the segment
+        is not about a probability.
+    expected : Interval or None
+        How many of the members are expected to do it.
+    random_group : float or None
+        How many of a random group of that size would.
+    skipped : str
+        Why it could not be decided tonight; empty where it was.
+    """
+
+    name: str
+    title: str
+    action: str
+    why: str
+    size: int
+    entered: int
+    left: int
+    earlier_size: int | None
+    outcome: str
+    expected: Interval | None
+    random_group: float | None
+    skipped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MaturedPromise:
+    """What an earlier night promised, and what came of it.
+
+    Parameters
+    ----------
+    night : date
+        The earlier night.
+    predictor : str
+        Which predictor promised.
+    people : int
+        How many it gave a probability.
+    promised : Interval
+        How many it expected.
+    observed : int
+        How many did it.
+    log_loss, auc : float
+        Of that night's probabilities; NaN where nobody or everybody did it.
+    """
+
+    night: date
+    predictor: str
+    people: int
+    promised: Interval
+    observed: int
+    log_loss: float
+    auc: float
+
+
+@dataclass(frozen=True, slots=True)
+class JourneyStep:
+    """One step of a journey and who is there.
+
+    Parameters
+    ----------
+    title : str
+        Such as ``wait 1 day`` or ``e-mail 'we_miss_you'``.
+    waiting : int
+        People at this step tonight.
+    sent : int
+        Messages released at this step, ever.
+    suppressed : tuple of (str, int)
+        Reasons for which it was held back tonight, and for how many.
+    """
+
+    title: str
+    waiting: int = 0
+    sent: int = 0
+    suppressed: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExamplePerson:
+    """One person of a journey, without address.
+
+    Parameters
+    ----------
+    contact_id : str
+        Who.
+    facts : tuple of (str, str)
+        What is known: name and value, ready to print.
+    path : str
+        Where the person is and why, in words.
+    """
+
+    contact_id: str
+    facts: tuple[tuple[str, str], ...]
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class JourneySection:
+    """One journey's night.
+
+    Parameters
+    ----------
+    name, title : str
+        Its name in files and for people.
+    entry : str
+        Who enters, in words.
+    goal : str
+        What ends it well, in words.
+    entered, active, reached_goal, exited, expired, held_out : int
+        People: entered tonight; in it; and, ever, who reached the goal, left, ran out of time,
+        or are followed without messages.
+    steps : tuple of JourneyStep
+        In order.
+    examples : tuple of ExamplePerson
+        Up to ten people.
+    """
+
+    name: str
+    title: str
+    entry: str
+    goal: str
+    entered: int
+    active: int
+    reached_goal: int
+    exited: int
+    expired: int
+    held_out: int
+    steps: tuple[JourneyStep, ...]
+    examples: tuple[ExamplePerson, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportContent:
+    """Everything one report says.
+
+    Parameters
+    ----------
+    night : date
+        The date of the night; predictions are as of its first instant.
+    timezone, currency : str
+        Of the business.
+    contacts : int
+        People known.
+    tables : CheckReport
+        Rows in and out, and notes.
+    predictors : tuple of PredictorSection
+        Who answered.
+    skipped : tuple of (str, str)
+        Predictors that did not, and why.
+    segments : tuple of SegmentSection
+        By their order in the file.
+    journeys : tuple of JourneySection
+        By name.
+    matured : tuple of MaturedPromise
+        By night, then predictor.
+    """
+
+    night: date
+    timezone: str
+    currency: str
+    contacts: int
+    tables: CheckReport
+    predictors: tuple[PredictorSection, ...]
+    skipped: tuple[tuple[str, str], ...]
+    segments: tuple[SegmentSection, ...]
+    journeys: tuple[JourneySection, ...]
+    matured: tuple[MaturedPromise, ...]
