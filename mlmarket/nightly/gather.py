@@ -1,0 +1,195 @@
+"""What did this night find, beside what earlier nights found?"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mlmarket.evaluation import expected_total, log_loss, roc_auc
+from mlmarket.features import Behaviour, label_complete_until
+from mlmarket.features.labels import compile_label
+from mlmarket.market import Market
+from mlmarket.market.columns import CONTACT_ID
+from mlmarket.market.time import day_start
+from mlmarket.nightly.journeys import journey_sections
+from mlmarket.nightly.predictions import read_predictions
+from mlmarket.nightly.segments import segment_sections
+from mlmarket.orchestration import StateStore
+from mlmarket.prediction import Predictions, SupervisedPredictor
+from mlmarket.reporting import MaturedPromise, PredictorSection, ReportContent
+
+if TYPE_CHECKING:
+    from mlmarket.nightly.night import Night
+
+__all__ = ["gather_report"]
+
+_MOST_NIGHTS: Final = 12
+"""Earlier nights whose promises are looked up, the latest first."""
+
+
+def gather_report(
+    night: "Night",
+    market: Market,
+    predictors: Sequence[SupervisedPredictor],
+    *,
+    decided: bool,
+) -> ReportContent:
+    """Return everything the report of a night says.
+
+    Parameters
+    ----------
+    night : Night
+        Tonight, with predictions written.
+    market : Market
+        The tables.
+    predictors : sequence of SupervisedPredictor
+        Those that answered.
+    decided : bool
+        Whether segments and journeys were decided.
+
+    Returns
+    -------
+    ReportContent
+        Plain values.
+    """
+    tonight = read_predictions(night.folder.path)
+    models = night.folder.result("models")
+    skipped = models.details["skipped"] if models is not None else []
+    earlier = about_a_week_ago(night)
+    before = None if earlier is None else read_predictions(night.workspace.run(earlier).path)
+    segments: Any = ()
+    journeys: Any = ()
+    if decided:
+        with StateStore.open(night.workspace.state) as store:
+            state = store.load()
+            decisions = store.decisions_of(_tick_id(night))
+        segments = segment_sections(night, decisions, tonight.contacts, predictors, earlier)
+        journeys = journey_sections(state, decisions, tonight.contacts)
+    return ReportContent(
+        night=night.day,
+        timezone=night.settings.business.timezone,
+        currency=night.settings.business.currency,
+        contacts=tonight.contacts.num_rows,
+        tables=market.report,
+        predictors=tuple(_predictor(one, tonight, before) for one in predictors),
+        skipped=tuple((str(name), str(why)) for name, why in skipped),
+        segments=tuple(segments),
+        journeys=tuple(journeys),
+        matured=tuple(_matured(night, market)),
+    )
+
+
+def _tick_id(night: "Night") -> str:
+    result = night.folder.result("decisions")
+    return "" if result is None else str(result.details["tick_id"])
+
+
+def about_a_week_ago(night: "Night") -> date | None:
+    """Return the finished night nearest to a week ago, None where none is within three days of it.
+
+    Parameters
+    ----------
+    night : Night
+        Tonight.
+
+    Returns
+    -------
+    date or None
+        Of that night.
+    """
+    target = night.day - timedelta(days=7)
+    near = [
+        day
+        for day in night.workspace.nights()
+        if abs((day - target).days) <= 3  # noqa: PLR2004 - a long weekend
+        and night.workspace.run(day).result("predictions") is not None
+    ]
+    return min(near, key=lambda day: (abs((day - target).days), day), default=None)
+
+
+def _predictor(
+    predictor: SupervisedPredictor, tonight: Predictions, before: Predictions | None
+) -> PredictorSection:
+    column = predictor.question.answer.probability
+    earlier = None
+    if before is not None and column in before.contacts.column_names:
+        earlier = scores_of(before, column)
+    reasons = [
+        str(row["reason"])
+        for row in tonight.missing.to_pylist()
+        if row["predictor"] == predictor.name
+    ]
+    return PredictorSection(
+        name=predictor.name,
+        column=column,
+        version=predictor.version_,
+        trained_at=predictor.as_of_,
+        evidence=predictor.evidence_,
+        scores=scores_of(tonight, column),
+        earlier_scores=earlier,
+        missing=tuple((reason, reasons.count(reason)) for reason in sorted(set(reasons))),
+    )
+
+
+def scores_of(predictions: Predictions, column: str) -> npt.NDArray[np.float64]:
+    """Return the probabilities that are there."""
+    values = predictions.contacts.column(column).drop_null().to_numpy()
+    return np.asarray(values, dtype=np.float64)
+
+
+def _matured(night: "Night", market: Market) -> list[MaturedPromise]:
+    """Compare what earlier nights promised with what came, where the window has closed."""
+    promises: list[MaturedPromise] = []
+    nights = [day for day in night.workspace.nights() if day < night.day]
+    for day in reversed(nights):
+        path = night.workspace.run(day).path
+        if not (path / "models.json").is_file() or not (path / "predictions").is_dir():
+            continue
+        cards = json.loads((path / "models.json").read_text(encoding="utf-8"))
+        for name, card in sorted(cards.items()):
+            promise = _promise(night, market, day, name, card)
+            if promise is not None:
+                promises.append(promise)
+        if len({promise.night for promise in promises}) >= _MOST_NIGHTS:
+            break
+    return sorted(promises, key=lambda promise: (promise.night, promise.predictor))
+
+
+def _promise(
+    night: "Night", market: Market, day: date, name: str, card: dict[str, Any]
+) -> MaturedPromise | None:
+    label = Behaviour.parse(card["label"])
+    horizon = timedelta(days=int(card["horizon_days"]))
+    start = day_start(day, market.zone)
+    if start + horizon > min(_known_until(market, label, night.as_of), night.as_of):
+        return None
+    table = read_predictions(night.workspace.run(day).path).contacts
+    if card["column"] not in table.column_names:
+        return None
+    scored = table.select([CONTACT_ID, card["column"]]).drop_null()
+    if not scored.num_rows:
+        return None
+    probability = np.asarray(scored.column(card["column"]).to_numpy(), dtype=np.float64)
+    did = compile_label(market, label, at=start, horizon=horizon, known_at=night.as_of)
+    people = set(did.to_pyarrow().column(CONTACT_ID).to_pylist())
+    happened = np.array([one in people for one in scored.column(CONTACT_ID).to_pylist()])
+    outcome = (~happened if label.negated else happened).astype(np.float64)
+    both = 0 < outcome.sum() < len(outcome)
+    return MaturedPromise(
+        night=day,
+        predictor=name,
+        people=len(outcome),
+        promised=expected_total(probability, relative_error=float(card["relative_error"])),
+        observed=int(outcome.sum()),
+        log_loss=log_loss(outcome, probability) if both else float("nan"),
+        auc=roc_auc(outcome, probability) if both else float("nan"),
+    )
+
+
+def _known_until(market: Market, label: Behaviour, as_of: datetime) -> datetime:
+    """Return until when a label is known; a day that has begun to arrive counts as over."""
+    until = label_complete_until(market, label, as_of=as_of)
+    return until.astimezone(UTC) + timedelta(days=1)

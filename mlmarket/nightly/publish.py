@@ -1,0 +1,97 @@
+"""Where do people who write SQL find the night?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mlmarket.errors import RunError
+from mlmarket.nightly.folder import replace_file
+from mlmarket.nightly.settings import PublishSettings
+
+if TYPE_CHECKING:
+    from mlmarket.nightly.night import Night
+
+__all__ = ["build_database", "publish_to"]
+
+_TABLES: Final = {
+    "predictions": "predictions/contacts.parquet",
+    "missing": "predictions/missing.parquet",
+    "segments": "segments.parquet",
+    "outbox": "outbox.parquet",
+}
+
+
+def build_database(night: "Night") -> int:
+    """Write the night's tables into one DuckDB file, aside, and rename it into place.
+
+    Readers keep the file they have open. An earlier night than the newest leaves it alone.
+
+    Parameters
+    ----------
+    night : Night
+        Tonight.
+
+    Returns
+    -------
+    int
+        Tables written.
+    """
+    later = [day for day in night.workspace.nights() if day > night.day]
+    if any(night.workspace.run(day).result("publish") is not None for day in later):
+        return 0
+    run = night.folder.path
+    present = {name: run / file for name, file in _TABLES.items() if (run / file).is_file()}
+
+    def write(path: Path) -> None:
+        import duckdb
+
+        path.unlink(missing_ok=True)
+        with duckdb.connect(str(path)) as connection:
+            for name, file in present.items():
+                connection.read_parquet(str(file)).create(name)
+
+    replace_file(night.workspace.database, write)
+    return len(present)
+
+
+def publish_to(target: PublishSettings, night: "Night") -> int:
+    """Write the predictions to a database, so that readers see the old night or the new one.
+
+    Rows are loaded into a table aside; it takes the place of the last in one transaction.
+
+    Parameters
+    ----------
+    target : PublishSettings
+        Which database and table.
+    night : Night
+        Tonight.
+
+    Returns
+    -------
+    int
+        Rows written.
+
+    Raises
+    ------
+    RunError
+        Where the database cannot be written; it then holds what it held before.
+    """
+    import ibis
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(night.folder.path / _TABLES["predictions"])
+    aside = f"{target.table}_next"
+    try:
+        connection = ibis.connect(target.connection)
+        connection.create_table(aside, rows, overwrite=True)
+        connection.raw_sql(
+            f"BEGIN; DROP TABLE IF EXISTS {target.table}; "
+            f"ALTER TABLE {aside} RENAME TO {target.table}; COMMIT;"
+        )
+        connection.disconnect()
+    except Exception as error:  # each driver has errors of its own
+        raise RunError(
+            f"The predictions could not be written to '{target.table}': {type(error).__name__}.",
+            "The run folder has them; the database still holds the night before.",
+            "check `connection` in [publish] and the network, then run the same night again.",
+        ) from error
+    return int(rows.num_rows)

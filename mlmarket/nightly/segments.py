@@ -1,0 +1,123 @@
+"""How large is each segment, and what may be expected of it?"""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlmarket.evaluation import expected_total
+from mlmarket.market.columns import CONTACT_ID
+from mlmarket.orchestration import Decisions, Segment
+from mlmarket.prediction import SupervisedPredictor
+from mlmarket.reporting import SegmentSection
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mlmarket.nightly.night import Night
+
+__all__ = ["segment_sections", "segment_sizes"]
+
+
+def segment_sizes(decisions: Decisions) -> dict[str, int]:
+    """Return the number of members of every segment in force."""
+    members = decisions.memberships.column("segment").to_pylist()
+    return {one.name: members.count(one.name) for one in decisions.playbook.segments}
+
+
+def segment_sections(
+    night: "Night",
+    decisions: Decisions,
+    predictions: "pa.Table",
+    predictors: Sequence[SupervisedPredictor],
+    earlier: date | None,
+) -> list[SegmentSection]:
+    """Return what the report says of each segment.
+
+    Parameters
+    ----------
+    night : Night
+        Tonight.
+    decisions : Decisions
+        Tonight's.
+    predictions : pyarrow.Table
+        Tonight's.
+    predictors : sequence of SupervisedPredictor
+        Those that answered.
+    earlier : date or None
+        The night about a week ago.
+
+    Returns
+    -------
+    list of SegmentSection
+        In the order of the playbook.
+    """
+    sizes = segment_sizes(decisions)
+    before = None if earlier is None else night.workspace.run(earlier).result("decisions")
+    earlier_sizes = {} if before is None else before.details["segment_sizes"]
+    skipped = {row["segment"]: row["reason"] for row in decisions.skipped.to_pylist()}
+    changes = decisions.changes.to_pylist()
+    sections = []
+    for segment in decisions.playbook.segments:
+        moved = [row["change"] for row in changes if row["segment"] == segment.name]
+        predictor = _about(segment, predictors)
+        expected, random_group = None, None
+        if predictor is not None and segment.name not in skipped:
+            expected, random_group = _expected(segment.name, decisions, predictions, predictor)
+        sections.append(
+            SegmentSection(
+                name=segment.name,
+                title=segment.title,
+                action=segment.action or "",
+                why=_rule(segment),
+                size=sizes[segment.name],
+                entered=moved.count("entered"),
+                left=moved.count("left"),
+                earlier_size=earlier_sizes.get(segment.name),
+                outcome=predictor.question.answer.outcome if predictor is not None else "",
+                expected=expected,
+                random_group=random_group,
+                skipped=str(skipped.get(segment.name, "")),
+            )
+        )
+    return sections
+
+
+def _rule(segment: Segment) -> str:
+    parts = [segment.when] if segment.when else []
+    if segment.top is not None:
+        parts.append(f"the top {segment.top.share:.0%} by {segment.top.column}")
+    return ", of these ".join(parts)
+
+
+def _about(
+    segment: Segment, predictors: Sequence[SupervisedPredictor]
+) -> SupervisedPredictor | None:
+    """Return the predictor whose probability a segment is made of; the ranking decides first."""
+    texts = [segment.top.column if segment.top else "", segment.when or ""]
+    for text in texts:
+        for predictor in predictors:
+            answer = predictor.question.answer
+            if answer.probability in text or (answer.grade and answer.grade in text):
+                return predictor
+    return None
+
+
+def _expected(
+    name: str, decisions: Decisions, predictions: "pa.Table", predictor: SupervisedPredictor
+) -> tuple[object, float]:
+    """Return how many members are expected to do it, and how many of a random group would."""
+    import pyarrow.compute as pc
+
+    members = decisions.memberships.filter(pc.equal(decisions.memberships["segment"], name))
+    column = predictor.question.answer.probability
+    scored = predictions.select([CONTACT_ID, column]).drop_null()
+    inside = pc.is_in(
+        scored.column(CONTACT_ID), value_set=members.column(CONTACT_ID).combine_chunks()
+    )
+    everybody = np.asarray(scored.column(column).to_numpy(), dtype=np.float64)
+    probability = everybody[np.asarray(inside.to_numpy(zero_copy_only=False), dtype=bool)]
+    error = predictor.evidence_.relative_error
+    mean = float(np.sort(everybody).mean()) if len(everybody) else 0.0
+    return expected_total(probability, relative_error=error), mean * len(probability)

@@ -1,0 +1,233 @@
+"""What does ``mlmarket.toml`` say about the night?"""
+
+import hashlib
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from mlmarket.errors import ConfigurationError
+from mlmarket.market import MarketSettings, parse_duration
+from mlmarket.market.settings import Settings, read_toml, validate_settings
+
+__all__ = [
+    "HookSettings",
+    "JourneySettings",
+    "ModelSettings",
+    "NightSettings",
+    "OutputSettings",
+    "PredictSettings",
+    "PublishSettings",
+    "QualitySettings",
+    "SegmentSettings",
+    "load_settings",
+]
+
+_BUILT_IN = frozenset({"purchase", "churn"})
+
+
+def _readable_duration(text: str) -> str:
+    parse_duration(text)
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_readable_duration)]
+
+
+class PredictSettings(Settings):
+    """``[predict.NAME]``: one question.
+
+    Parameters
+    ----------
+    label : str, optional
+        What is asked, such as ``event upgrade``; given by mlmarket for ``purchase`` and ``churn``.
+    horizon : str, optional
+        Within which time, such as ``30D``.
+    eligible : str, optional
+        Of whom, such as ``order within 365D``.
+    estimator : str, optional
+        ``module:function`` that returns a scikit-learn classifier, in place of the default model.
+    """
+
+    label: str | None = None
+    horizon: Duration | None = None
+    eligible: str | None = None
+    estimator: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
+
+
+class ModelSettings(Settings):
+    """``[models]``: when models are trained again.
+
+    Parameters
+    ----------
+    retrain_after : str, default "30D"
+        A night trains the models that are missing or older than this.
+    """
+
+    retrain_after: Duration = "30D"
+
+    @property
+    def age(self) -> timedelta:
+        """The oldest a model may be."""
+        return parse_duration(self.retrain_after)
+
+
+class SegmentSettings(Settings):
+    """``[segments]``: where the segments are written down.
+
+    Parameters
+    ----------
+    files : list of str
+        YAML files, relative to the configuration; ``*`` allowed.
+    """
+
+    files: list[str] = Field(default_factory=list)
+
+
+class JourneySettings(Settings):
+    """``[journeys]``: where the journeys are written down, and who is never messaged.
+
+    Parameters
+    ----------
+    files : list of str
+        YAML files, one journey each; ``*`` allowed.
+    holdout : float, default 0.05
+        Share of contacts that no journey messages, so that what it earns can be measured.
+    holdout_salt : str, default "global_holdout"
+        Another salt holds out other people.
+    """
+
+    files: list[str] = Field(default_factory=list)
+    holdout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.05
+    holdout_salt: str = "global_holdout"
+
+
+class PublishSettings(Settings):
+    """``[publish]``: the database that gets each night's predictions.
+
+    Parameters
+    ----------
+    connection : str
+        An Ibis address, such as ``postgres://…``; keep secrets in ``${NAME}``.
+    table : str, default "mlmarket_predictions"
+        Table that is replaced for the night, in one transaction.
+    """
+
+    connection: str
+    table: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "mlmarket_predictions"
+
+
+class QualitySettings(Settings):
+    """``[quality]``: what stops a night before anything is handed over.
+
+    Parameters
+    ----------
+    most_change : float, default 0.5
+        Largest relative change of a predictor's mean probability against the night before (at
+        most a week ago).
+    """
+
+    most_change: Annotated[float, Field(gt=0.0)] = 0.5
+
+
+class OutputSettings(Settings):
+    """``[output]``: where the night writes.
+
+    Parameters
+    ----------
+    folder : str, default "."
+        Relative to the configuration; holds ``runs``, ``models``, ``history`` and the state.
+    """
+
+    folder: str = "."
+
+
+class HookSettings(Settings):
+    """``[hooks]``: what is run when a night fails.
+
+    Parameters
+    ----------
+    on_failure : str, optional
+        A command; it finds ``MLMARKET_DATE``, ``MLMARKET_EXIT_CODE`` and ``MLMARKET_ERROR`` in its
+        environment.
+    """
+
+    on_failure: str | None = None
+
+
+class NightSettings(MarketSettings):
+    """Everything in ``mlmarket.toml``.
+
+    Parameters
+    ----------
+    predict : dict of str to PredictSettings
+        The questions; ``purchase`` and ``churn`` are asked in any case.
+    models, segments, journeys, quality, output, hooks : settings
+        See there.
+    publish : PublishSettings, optional
+        Only where a database is to be written.
+    """
+
+    predict: dict[str, PredictSettings] = Field(default_factory=dict)
+    models: ModelSettings = Field(default_factory=ModelSettings)
+    segments: SegmentSettings = Field(default_factory=SegmentSettings)
+    journeys: JourneySettings = Field(default_factory=JourneySettings)
+    quality: QualitySettings = Field(default_factory=QualitySettings)
+    output: OutputSettings = Field(default_factory=OutputSettings)
+    hooks: HookSettings = Field(default_factory=HookSettings)
+    publish: PublishSettings | None = None
+
+    @model_validator(mode="after")
+    def _questions_are_whole(self) -> Self:
+        for name, question in self.predict.items():
+            if name in _BUILT_IN:
+                _refuse_label(name, question)
+            elif question.label is None or question.horizon is None:
+                missing = "label" if question.label is None else "horizon"
+                raise ConfigurationError(
+                    f"[predict.{name}] has no `{missing}`.",
+                    "A question says what is asked, and within which time.",
+                    'write label = "event upgrade" and horizon = "30D".',
+                )
+        return self
+
+    def fingerprint(self) -> str:
+        """Return a digest of all that decides a night's results.
+
+        Where results are written, and what is run when a night fails, do not.
+        """
+        content = self.model_dump(mode="json", exclude={"output", "hooks", "publish"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _refuse_label(name: str, question: PredictSettings) -> None:
+    if question.label is not None or question.estimator is not None:
+        key = "label" if question.label is not None else "estimator"
+        raise ConfigurationError(
+            f"[predict.{name}] cannot have a `{key}`.",
+            f"'{name}' is a question of mlmarket's own; only its horizon and who is eligible vary.",
+            "give your own question another name.",
+        )
+
+
+def load_settings(path: Path) -> NightSettings:
+    """Read ``mlmarket.toml``.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    NightSettings
+        Checked.
+
+    Raises
+    ------
+    ConfigurationError
+        With the key that is wrong.
+    """
+    return validate_settings(NightSettings, read_toml(path), file=path.name)
