@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from mlmarket.nightly.night import Night
 
-__all__ = ["decide_night", "known_columns", "load_night_playbook"]
+__all__ = ["check_playbook", "decide_night", "known_columns", "load_night_playbook"]
 
 _KINDS: Final = {"number": Type.NUMBER, "text": Type.TEXT, "time": Type.TIME}
 
@@ -81,10 +81,34 @@ def known_columns(market: Market, settings: NightSettings) -> Schema:
     return columns
 
 
+def check_playbook(night: "Night", market: Market) -> Playbook:
+    """Return tonight's segments and journeys, checked against the columns there will be.
+
+    Parameters
+    ----------
+    night : Night
+        Its configuration.
+    market : Market
+        The tables.
+
+    Returns
+    -------
+    Playbook
+        Checked.
+
+    Raises
+    ------
+    ConfigurationError
+        With file, segment and key.
+    """
+    playbook = load_night_playbook(night.config, night.settings)
+    check_segments(playbook.segments, known=known_columns(market, night.settings))
+    return playbook
+
+
 def decide_night(
     night: "Night",
     market: Market,
-    playbook: Playbook,
     predictions: "pa.Table",
     place: Path,
     output: StageOutput,
@@ -99,8 +123,6 @@ def decide_night(
         Tonight.
     market : Market
         The tables.
-    playbook : Playbook
-        Segments and journeys.
     predictions : pyarrow.Table
         Tonight's.
     place : Path
@@ -113,7 +135,7 @@ def decide_night(
     Decisions
         As committed.
     """
-    check_segments(playbook.segments, known=known_columns(market, night.settings))
+    playbook = check_playbook(night, market)
     state = night.workspace.state
     state.parent.mkdir(parents=True, exist_ok=True)
     with StateStore.open(state) as store:

@@ -277,7 +277,7 @@ class _Run:
 
         def work(place: Path, output: StageOutput) -> None:
             tables = read_predictions(self.night.folder.path)
-            decide_night(self.night, self.opened(), playbook, tables.contacts, place, output)
+            decide_night(self.night, self.opened(), tables.contacts, place, output)
 
         return self.runner.run("decisions", inputs, work)
 

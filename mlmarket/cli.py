@@ -1,0 +1,350 @@
+"""The command line: ``mlmarket --help``.
+
+Data goes to files, what people read to the terminal, logs to standard error: a line for each stage on
+a terminal, JSON otherwise. Exit codes: 0 done, 1 the run failed, 2 wrong usage or configuration, 3 the
+data broke the contract, 4 a quality gate stopped publication.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from mlmarket.errors import ConfigurationError, MlmarketError
+
+if TYPE_CHECKING:
+    from mlmarket.nightly import Night, NightSummary
+    from mlmarket.nightly.folder import StageResult
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="mlmarket",
+    help="Who will buy, who is leaving, and what should we do about it tonight?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Config = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Where results are kept.", show_default=False)
+]
+Day = Annotated[
+    str | None, typer.Option("--date", "-d", help="The night, as 2026-07-01; by default today.")
+]
+_CONFIG = Path("mlmarket.toml")
+
+
+def main() -> None:
+    """Run the command line and leave with the exit code of what went wrong."""
+    try:
+        app(standalone_mode=True)
+    except MlmarketError as error:
+        _complain(str(error))
+        sys.exit(error.exit_code)
+
+
+def _complain(text: str) -> None:
+    if sys.stderr.isatty():
+        typer.secho(text, err=True, fg=typer.colors.RED)
+    else:
+        typer.echo(text, err=True)
+
+
+class _Log:
+    """Tells how far a night is: a line on a terminal, JSON lines otherwise."""
+
+    def __init__(self, night: date | None = None) -> None:
+        self.night = night
+        self.person = sys.stderr.isatty()
+
+    def _write(self, event: str, text: str, **values: Any) -> None:
+        if self.person:
+            typer.echo(text, err=True)
+            return
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        content = {"time": now, "event": event, "night": str(self.night), **values}
+        typer.echo(json.dumps(content, default=str), err=True)
+
+    def started(self, stage: str) -> None:
+        """Write that a stage begins."""
+        self._write("stage_started", f"  {stage} …", stage=stage)
+
+    def working(self, stage: str, what: str) -> None:
+        """Write what a stage is doing."""
+        self._write("stage_working", f"    {what}", stage=stage, doing=what)
+
+    def finished(self, result: "StageResult", *, skipped: bool) -> None:
+        """Write that a stage ended, with its counts."""
+        counts = ", ".join(f"{name} {count:,}" for name, count in result.counts.items())
+        word = "done before" if skipped else f"{result.seconds:.1f} s"
+        self._write(
+            "stage_skipped" if skipped else "stage_finished",
+            f"  {result.stage}: {word}  {counts}",
+            stage=result.stage,
+            seconds=result.seconds,
+            cpu_seconds=result.cpu_seconds,
+            peak_megabytes=result.peak_megabytes,
+            counts=dict(result.counts),
+        )
+
+
+def _parse_day(text: str, option: str = "--date") -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(
+            f"{option} {text!r} is no date.",
+            "A night has a date: it is scored as of midnight where that day begins.",
+            "write it as 2026-07-01.",
+        ) from None
+
+
+def _night(config: Path, day: str | None, output: Path | None) -> "Night":
+    from mlmarket.nightly import load_settings, open_night
+
+    if day is None:
+        zone = ZoneInfo(load_settings(config).business.timezone)
+        return open_night(config, datetime.now(zone).date(), output=output)
+    return open_night(config, _parse_day(day), output=output)
+
+
+@app.command()
+def init(
+    orders: Annotated[
+        Path | None, typer.Option("--from", help="An export of orders whose columns are guessed.")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Where to write.")] = Path(),
+    timezone: Annotated[str, typer.Option(help="Where the business's days begin.")] = "UTC",
+) -> None:
+    """Write a commented mlmarket.toml, segments and one journey to start from."""
+    from mlmarket.market.time import time_zone
+    from mlmarket.nightly.starter import write_starter
+
+    time_zone(timezone)
+    for path in write_starter(folder, orders, timezone=timezone):
+        typer.echo(f"wrote {path}")
+    typer.echo("Next: look at the mapping in mlmarket.toml, then run `mlmarket check`.")
+
+
+@app.command()
+def check(config: Config = _CONFIG, day: Day = None) -> None:
+    """Check the tables against the data contract, and say which questions can be answered."""
+    from mlmarket.market import Market
+    from mlmarket.nightly.decisions import check_playbook
+    from mlmarket.nightly.preview import readiness
+
+    night = _night(config, day, None)
+    market = Market.open(config, history=night.workspace.history, check=False)
+    for count in market.report.counts:
+        typer.echo(
+            f"{count.table:10} {count.kept:>12,} rows   read {count.read:,}, left out "
+            f"{count.left_out:,}, unknown contacts {count.unknown_contacts:,}   {count.source}"
+        )
+    for note in market.report.notes:
+        typer.echo(f"note: {note.text}")
+    market.report.raise_if_broken()
+    check_playbook(night, market)
+    for one in readiness(night, market):
+        state = f"missing {one.missing}" if one.missing else "ready"
+        typer.echo(f"{one.predictor:10} {state:40} {one.question}")
+
+
+@app.command()
+def train(config: Config = _CONFIG, day: Day = None, output: Output = None) -> None:
+    """Train every model now, whatever its age."""
+    from mlmarket.nightly.models import ModelStore
+
+    night = _night(config, day, output)
+    log = _Log(night.day)
+    with night.workspace.locked():
+        answering = ModelStore(night.workspace).answering(
+            night.market(),
+            night.settings,
+            as_of=night.as_of,
+            night=night.day,
+            retrain=True,
+            tell=lambda what: log.working("train", what),
+        )
+    for predictor in answering.predictors:
+        typer.echo(f"{predictor.name}: {predictor.version_}\n  {predictor.evidence_.verdict}")
+        typer.echo(predictor.evidence_.summary().round(4).to_string())
+    for one in answering.skipped:
+        typer.echo(f"{one.predictor}: skipped: {one.reason}")
+
+
+@app.command()
+def nightly(
+    config: Config = _CONFIG,
+    day: Day = None,
+    output: Output = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Do everything again.")] = False,
+) -> None:
+    """Run a night, or what is left of it: predict, decide, export, report."""
+    from mlmarket.nightly import load_settings, run_night
+
+    night = _night(config, day, output)
+    if dry_run:
+        _show_dry_run(night)
+        return
+    try:
+        summary = run_night(night, fresh=fresh, progress=_Log(night.day))
+    except Exception as error:
+        _on_failure(load_settings(config).hooks.on_failure, night.day, error)
+        raise
+    _show(summary)
+
+
+def _show_dry_run(night: "Night") -> None:
+    from mlmarket.nightly.preview import dry_run
+
+    found = dry_run(night)
+    for name, version in found.predictors.items():
+        typer.echo(f"{name}: {version}")
+    for name, why in found.skipped.items():
+        typer.echo(f"{name}: skipped: {why}")
+    for name, count in found.counts.items():
+        typer.echo(f"{name:12} {count:>10,}")
+    typer.echo("Nothing was written.")
+
+
+def _show(summary: "NightSummary") -> None:
+    typer.echo(summary.headline)
+    for name, why in summary.skipped:
+        typer.echo(f"skipped {name}: {why}")
+    typer.echo(f"{summary.folder}{os.sep}report.html")
+
+
+def _on_failure(command: str | None, night: date, error: Exception) -> None:
+    """Run the failure hook; what it does wrong is told, and changes nothing."""
+    if command is None:
+        return
+    code = error.exit_code if isinstance(error, MlmarketError) else 1
+    environment: Mapping[str, str] = {
+        **os.environ,
+        "MLMARKET_DATE": night.isoformat(),
+        "MLMARKET_EXIT_CODE": str(code),
+        "MLMARKET_ERROR": str(error),
+    }
+    # The command is the user's own, from their own configuration.
+    done = subprocess.run(command, shell=True, env=environment, check=False)  # noqa: S602
+    if done.returncode:
+        _complain(f"The failure hook left with exit code {done.returncode}.")
+
+
+@app.command()
+def backfill(
+    first: Annotated[str, typer.Option("--from", help="First night.")],
+    last: Annotated[str, typer.Option("--to", help="Last night.")],
+    config: Config = _CONFIG,
+    output: Output = None,
+) -> None:
+    """Predict for past nights as they would have been; nothing is decided or sent."""
+    from mlmarket.nightly.upkeep import backfill as backfill_nights
+
+    days = _parse_day(first, "--from"), _parse_day(last, "--to")
+    for summary in backfill_nights(config, *days, output=output, progress=_Log()):
+        typer.echo(f"{summary.night}  {summary.headline}")
+
+
+@app.command()
+def runs(config: Config = _CONFIG, output: Output = None) -> None:
+    """List the nights that were run, with their stages and times."""
+    from mlmarket.nightly.upkeep import runs as all_runs
+
+    night = _night(config, None, output)
+    for day, stages in all_runs(night.workspace):
+        names = "  ".join(f"{one.stage} {one.seconds:.1f}s" for one in stages)
+        typer.echo(f"{day}  {names or 'not finished'}")
+
+
+@app.command()
+def prune(
+    keep: Annotated[int, typer.Option(min=1, help="How many of the newest nights stay.")] = 30,
+    config: Config = _CONFIG,
+    output: Output = None,
+) -> None:
+    """Remove old run folders; models, history and the state of journeys stay."""
+    from mlmarket.nightly.upkeep import prune as prune_nights
+
+    removed = prune_nights(_night(config, None, output).workspace, keep=keep)
+    typer.echo(f"removed {len(removed)} night(s)")
+
+
+@app.command()
+def explain(
+    contact: Annotated[str, typer.Argument(help="A contact_id.")],
+    config: Config = _CONFIG,
+    day: Day = None,
+    output: Output = None,
+) -> None:
+    """Say what is predicted and was decided for one person, and why."""
+    from mlmarket.nightly.upkeep import explain_person, last_night
+
+    night = _night(config, day, output)
+    if day is None:
+        newest = last_night(night.workspace)
+        night = _night(config, newest.isoformat(), output)
+    found = explain_person(night, contact)
+    typer.echo(f"{contact} on {found.night}")
+    for name, value in found.predictions.items():
+        if name not in {"contact_id", "as_of"}:
+            typer.echo(f"  {name:28} {'—' if value is None else _shown(value)}")
+    for predictor, why in found.missing:
+        typer.echo(f"  no '{predictor}': {why}")
+    if found.decided is not None:
+        typer.echo(found.decided.to_text())
+
+
+def _shown(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+@app.command()
+def report(config: Config = _CONFIG, day: Day = None, output: Output = None) -> None:
+    """Say where a night's report is, and its first line."""
+    from mlmarket.nightly.upkeep import last_night
+
+    night = _night(config, day, output)
+    if day is None:
+        night = _night(config, last_night(night.workspace).isoformat(), output)
+    result = night.folder.result("report")
+    if result is None:
+        raise ConfigurationError(
+            f"The night of {night.day} has no report.",
+            "It was not run to its end.",
+            f"run `mlmarket nightly --date {night.day}`; finished stages are kept.",
+        )
+    typer.echo(result.details["headline"])
+    typer.echo(str(night.folder.path / "report.html"))
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where to write.")] = Path("mlmarket-demo"),
+) -> None:
+    """Run three nights on the sample shop that comes with mlmarket."""
+    from mlmarket.nightly import run_night
+    from mlmarket.nightly.demo import prepare_demo
+
+    nights = prepare_demo(folder)
+    for night in nights[:-1]:
+        run_night(night, progress=_Log(night.day))
+    summary = run_night(nights[-1], progress=_Log(nights[-1].day))
+    _show(summary)
+    typer.echo(f"Segments for your mailer: {summary.folder / 'segments'}")
+    typer.echo(f"Messages to hand over:    {summary.folder / 'outbox.csv'}")
+    typer.echo(f"Try: mlmarket explain C000001 --config {folder / 'mlmarket.toml'}")
+
+
+if __name__ == "__main__":
+    main()
