@@ -229,9 +229,9 @@ def test_returns_are_negative_lines_under_an_order_id_of_their_own(frames):
 
 
 def test_an_order_has_one_buyer_and_one_moment(frames):
-    bought = frames["orders"].query("quantity > 0").groupby("order_id")
-    assert (bought.contact_id.nunique() == 1).all()
-    assert (bought.ordered_at.nunique() == 1).all()
+    bought = frames["orders"].query("quantity > 0")
+    moments = bought[["order_id", "contact_id", "ordered_at"]].drop_duplicates()
+    assert not moments.order_id.duplicated().any()
 
 
 def test_some_rows_arrive_late_and_none_arrives_early(frames):
@@ -272,12 +272,13 @@ def scored(frames, horizon):
         end = as_of + timedelta(days=horizon)
         before = bought[bought.ordered_at <= as_of].groupby("contact_id").ordered_at
         inside = bought[(bought.ordered_at > as_of) & (bought.ordered_at <= end)]
-        asked = asked.assign(
-            label=asked.contact_id.isin(inside.contact_id),
-            orders=asked.contact_id.map(before.size()).fillna(0),
-            recency=(as_of - asked.contact_id.map(before.max())) / timedelta(days=1),
+        parts.append(
+            asked.assign(
+                label=asked.contact_id.isin(inside.contact_id),
+                orders=asked.contact_id.map(before.size()).fillna(0),
+                recency=(as_of - asked.contact_id.map(before.max())) / timedelta(days=1),
+            )
         )
-        parts.append(asked)
     return pd.concat(parts)
 
 
@@ -308,7 +309,7 @@ def test_the_oracle_beats_what_the_best_rfm_cells_could_know(frames, horizon):
     rate = eligible.groupby([*cells, eligible.as_of]).label.transform("mean").clip(0.01, 0.99)
     gain = log_loss(eligible.label, rate) - log_loss(eligible.label, eligible.probability)
     assert gain > 0.03
-    assert 0.1 < eligible.label.mean() < (0.25 if horizon == 30 else 0.5)
+    assert 0.1 < eligible.label.mean() < (0.28 if horizon == 30 else 0.55)
 
 
 def test_the_oracle_is_asked_on_the_first_of_each_month_for_closed_windows_only():
@@ -377,7 +378,8 @@ def test_an_argument_out_of_range_is_refused_before_anything_is_written(tmp_path
 
 def test_a_failed_simulation_leaves_no_table_behind(tmp_path, monkeypatch):
     def fail(*_):
-        raise RuntimeError("no power")
+        reason = "no power"
+        raise RuntimeError(reason)
 
     monkeypatch.setattr(shop, "_story", fail)
     with pytest.raises(RuntimeError, match="no power"):

@@ -42,7 +42,7 @@ _MIX: Final = np.array(  # rows: away, cool, warm; columns: EVENT_TYPES
     ]
 )
 _LOG_IN_FIRST: Final = 0.3
-_LAST_PAGE: Final = 0.55
+_LAST_PAGE: Final = 0.65
 _INTENT_ON_PRICING: Final = 0.8
 _ITEM_ON_VIEW: Final = 0.8
 _LATE_SHARE: Final = 0.06

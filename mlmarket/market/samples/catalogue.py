@@ -53,6 +53,8 @@ class Catalogue:
         Whether it can be had at the end.
     organic : ndarray of shape (n_items,)
         Whether it carries that tag.
+    appeal : ndarray of shape (n_topics,)
+        How much each topic is liked in general.
     popularity : ndarray of shape (n_months, n_items)
         Weights; zero in months that do not lie wholly after the launch.
     steps : ndarray
@@ -65,6 +67,7 @@ class Catalogue:
     published: Ints
     in_stock: Flags
     organic: Flags
+    appeal: Floats
     popularity: Floats
     steps: Floats
 
@@ -118,6 +121,7 @@ def build_catalogue(rng: np.random.Generator, calendar: Calendar) -> Catalogue:
         published=published,
         in_stock=rng.random(ITEMS) < _IN_STOCK_SHARE,
         organic=rng.random(ITEMS) < 0.3,
+        appeal=rng.uniform(0.5, 1.5, len(TOPICS)),
         popularity=popularity,
         steps=ladder(by_topic.reshape(-1, ITEMS)),
     )

@@ -42,11 +42,11 @@ _SOURCE_RATE: Final = np.array([1.15, 1.4, 1.0, 0.65, 0.8, 0.95])
 _SOURCE_LEAVING: Final = np.array([0.9, 0.7, 1.0, 1.5, 1.3, 1.0])
 _KIND_WEIGHTS: Final = np.array([0.14, 0.46, 0.40])
 _MEDIAN_DAYS: Final = np.array([np.nan, 130.0, 700.0])  # regular buyers follow their staple
-_RATE_SIGMA: Final = np.array([0.2, 0.9, 0.8])
+_RATE_SIGMA: Final = np.array([0.2, 0.9, 0.7])
 _SIGNUP_ORDER: Final = np.array([0.45, 0.30, 0.06])
 _WARM_GAIN: Final = np.array([1.6, 7.0, 7.0])
 _SESSIONS_SIGMA: Final = 0.3
-_SESSIONS_MEDIAN: Final = 0.118  # a day, for 50 events a contact
+_SESSIONS_MEDIAN: Final = 0.120  # a day, for 50 events a contact
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ def draw_people(
         The people.
     """
     arrivals = _arrivals(rng, size, calendar)
-    topics = rng.gamma(0.35, size=(size, len(TOPICS))) * rng.uniform(0.5, 1.5, len(TOPICS)) + 1e-9
+    topics = rng.gamma(0.35, size=(size, len(TOPICS))) * catalogue.appeal + 1e-9
     taste: Floats = topics / topics.sum(axis=1, keepdims=True)
     buying = _buying(rng, arrivals, taste, catalogue, events_per_contact / 50.0)
     mailing = _mailing(rng, arrivals, buying)
@@ -261,8 +261,8 @@ def _buying(
         rate=rate,
         shape=np.where(regular, 1 + choose(rng, np.array([0.35, 0.4, 0.25]), size), 0),
         signup_order=_SIGNUP_ORDER[kind],
-        dropout=rng.gamma(1.5, 1 / 340, size) * _SOURCE_LEAVING[arrivals.source],
-        wake=np.where(gone_for_good, 0.0, np.exp(rng.normal(np.log(1 / 200), 0.5, size))),
+        dropout=rng.gamma(2.5, 1 / 560, size) * _SOURCE_LEAVING[arrivals.source],
+        wake=np.where(gone_for_good, 0.0, np.exp(rng.normal(np.log(1 / 200), 0.35, size))),
         warm_up=np.exp(rng.normal(np.log(1 / 45), 0.5, size)),
         cool_down=np.exp(rng.normal(np.log(1 / 9), 0.3, size)),
         warm_gain=_WARM_GAIN[kind] * np.exp(rng.normal(0.0, 0.3, size)),
