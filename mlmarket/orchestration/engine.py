@@ -1,0 +1,329 @@
+"""What is to be done for each person now, and why?
+
+:func:`tick` is the only place where orchestration decides. It is pure: the same state,
+predictions, behaviour and moment give the same bytes, and nothing outside its result changes.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlmarket.errors import ConfigurationError, RunError
+from mlmarket.orchestration.behaviour import (
+    ADDRESSES,
+    Behaviour,
+    contacts_known,
+    goals_reached,
+    one_row_each,
+)
+from mlmarket.orchestration.entries import held_out, new_enrolments
+from mlmarket.orchestration.fingerprint import fingerprint
+from mlmarket.orchestration.gates import Gatekeeper, Reason
+from mlmarket.orchestration.journey import Journey
+from mlmarket.orchestration.membership import find_members
+from mlmarket.orchestration.outbox import outbox_rows
+from mlmarket.orchestration.playbook import Playbook
+from mlmarket.orchestration.state import Decisions, State, utc
+from mlmarket.orchestration.walk import Walk
+
+__all__ = ["EarlierTickError", "KnownTickError", "tick", "tick_id_of"]
+
+_ADDRESS_SCHEMA: Final = pa.schema(dict.fromkeys(("contact_id", *ADDRESSES), pa.string()))
+
+
+class EarlierTickError(ConfigurationError):
+    """A tick whose ``now`` lies before the last one.
+
+    Parameters
+    ----------
+    now : datetime
+        What was asked for.
+    last : datetime
+        The last tick.
+    """
+
+    def __init__(self, now: datetime, last: datetime) -> None:
+        super().__init__(
+            f"The tick at {now.isoformat()} lies before the last one at {last.isoformat()}.",
+            "Messages decided since then would be decided again from an older view.",
+            f"use a time from {last.isoformat()} on, or a new state file to look back.",
+        )
+
+
+class KnownTickError(RunError):
+    """A tick that the state already contains.
+
+    Parameters
+    ----------
+    tick_id : str
+        The tick.
+    """
+
+    def __init__(self, tick_id: str) -> None:
+        super().__init__(
+            f"The tick {tick_id[:12]}… has been decided and committed before.",
+            "Deciding it again from the state that it led to would give another answer.",
+            "export what was decided: StateStore.decisions_of(tick_id), or use decide(…).",
+        )
+
+
+def tick_id_of(playbook: Playbook, predictions_fingerprint: str, *, now: datetime) -> str:
+    """Return the name of a tick: equal for equal moments, playbooks and predictions.
+
+    Parameters
+    ----------
+    playbook : Playbook
+        The segments, journeys and the holdout in force.
+    predictions_fingerprint : str
+        See :func:`~mlmarket.orchestration.fingerprint.fingerprint`.
+    now : datetime
+        When, with a zone.
+
+    Returns
+    -------
+    str
+        A SHA-256 in hex.
+    """
+    named = [utc(now).isoformat(), playbook.playbook_id, predictions_fingerprint]
+    return hashlib.sha256(json.dumps(named).encode()).hexdigest()
+
+
+def tick(state: State, predictions: pa.Table, events: Behaviour, *, now: datetime) -> Decisions:
+    """Decide segments, journeys and messages at one moment.
+
+    In this order: segments; goals, exits and expiry of those under way; entries; then each
+    person moves on as far as waits and gates let them.
+
+    Parameters
+    ----------
+    state : State
+        Where everybody stands.
+    predictions : pyarrow.Table
+        One row a contact. A column named like a contact's attribute takes its place.
+    events : Behaviour
+        People, consents and behaviour; what is dated after ``now`` is not looked at.
+    now : datetime
+        When, with a zone; not before the last tick.
+
+    Returns
+    -------
+    Decisions
+        What to do, what changed, and why.
+
+    Raises
+    ------
+    EarlierTickError
+        Where ``now`` lies before the last tick.
+    KnownTickError
+        Where the state already contains this tick.
+    DataContractError
+        Where a contact stands twice in a table that holds one row each.
+    ConfigurationError
+        Where a segment's condition does not fit the columns that are there.
+    """
+    moment = utc(now)
+    shown = moment.replace(tzinfo=UTC)
+    if state.last_now is not None and shown < state.last_now:
+        raise EarlierTickError(shown, state.last_now)
+    prints = fingerprint(predictions)
+    tick_id = tick_id_of(state.playbook, prints, now=now)
+    if tick_id in state.tick_ids:
+        raise KnownTickError(tick_id)
+    with _bench() as bench:
+        people, addresses = _people(state.playbook, predictions, events, moment, bench)
+        segments = find_members(people, state.playbook, state.members, now=moment, bench=bench)
+        walk, versions = _walked(state, segments.memberships, events, addresses, moment, bench)
+        return Decisions(
+            tick_id=tick_id,
+            now=shown,
+            fingerprint=prints,
+            previous=state.last_tick_id,
+            playbook=state.playbook,
+            versions=versions,
+            memberships=segments.memberships,
+            changes=segments.changes,
+            skipped=segments.skipped,
+            enrolments=walk.changed(),
+            decisions=walk.decisions(tick_id, bench),
+            outbox=outbox_rows(walk.table(), walk.sent, addresses, now=moment, bench=bench),
+        )
+
+
+@contextmanager
+def _bench() -> Iterator[Any]:
+    """Give a database of its own, in memory, where the state and the readings are joined."""
+    bench = ibis.duckdb.connect(":memory:")
+    try:
+        yield bench
+    finally:
+        bench.disconnect()
+
+
+def _people(
+    playbook: Playbook, predictions: pa.Table, events: Behaviour, now: datetime, bench: Any
+) -> tuple[ir.Table, pa.Table]:
+    """Return everybody with what segments read about them, and everybody's addresses."""
+    # A column whose values are all missing may come without a type; nobody can be in by it.
+    named = [field.name for field in predictions.schema if not pa.types.is_null(field.type)]
+    scores = predictions.select(["contact_id", *_mentioned(playbook, named)])
+    known = contacts_known(events, now)
+    if known is None:
+        contacts = scores.select(["contact_id"])
+    else:
+        attributes = _mentioned(playbook, known.columns)
+        there = [name for name in ADDRESSES if name in known.columns]
+        wanted = dict.fromkeys(["contact_id", *there, *attributes])
+        contacts = one_row_each(known.select(*wanted).to_pyarrow(), "contacts")
+    addresses = _addresses(contacts)
+    attributes = [name for name in contacts.column_names if name not in scores.column_names]
+    left = bench.create_table("contacts", contacts.select(["contact_id", *attributes]))
+    right = bench.create_table("scores", scores.cast(_text_key(scores.schema)))
+    joined = left.left_join(right, left["contact_id"] == right["contact_id"])
+    columns = [name for name in joined.columns if name != "contact_id_right"]
+    return bench.create_table("people", joined.select(columns)), addresses
+
+
+def _text_key(schema: pa.Schema) -> pa.Schema:
+    return schema.set(schema.get_field_index("contact_id"), pa.field("contact_id", pa.string()))
+
+
+def _mentioned(playbook: Playbook, columns: list[str] | tuple[str, ...]) -> list[str]:
+    """Return the columns whose names occur in some segment, so that others are not read."""
+    texts = [
+        text
+        for one in playbook.segments
+        for text in (one.when, one.why, one.top.column if one.top is not None else None)
+        if text is not None
+    ]
+    written = " ".join(texts).replace('""', '"')
+    return [name for name in columns if name != "contact_id" and name in written]
+
+
+def _addresses(contacts: pa.Table) -> pa.Table:
+    content = {
+        field.name: contacts[field.name].cast(pa.string())
+        if field.name in contacts.column_names
+        else pa.nulls(len(contacts), pa.string())
+        for field in _ADDRESS_SCHEMA
+    }
+    return pa.table(content, schema=_ADDRESS_SCHEMA)
+
+
+def _walked(
+    state: State,
+    memberships: pa.Table,
+    events: Behaviour,
+    addresses: pa.Table,
+    now: datetime,
+    bench: Any,
+) -> tuple[Walk, Mapping[str, Journey]]:
+    """Let everybody end, enter and move on; return the walk and the versions it was on."""
+    followed = _followed(state)
+    entries = new_enrolments(memberships, state.playbook, state.enrolments, now=now, bench=bench)
+    walk = Walk(pa.concat_tables([followed, entries]), now)
+    walk.enter(np.arange(len(followed), len(followed) + len(entries)))
+    versions = _versions(state, walk)
+    walk.reach_goals(_goals(walk, versions, events, now, bench))
+    for version, journey in versions.items():
+        _leave(walk, version, journey, state.playbook, memberships)
+    walk.expire()
+    ready = np.flatnonzero(walk.active & (walk.due <= walk.now))
+    moving = sorted(set(walk.fixed["version"].take(pa.array(ready)).to_pylist()))
+    if moving:
+        journeys = [versions[version] for version in moving]
+        gates = Gatekeeper(events, addresses, journeys, now=now, bench=bench)
+        contacts = walk.fixed["contact_id"].combine_chunks()
+        holdout = state.playbook.holdout
+        globally = held_out(contacts, salt=holdout.salt, share=holdout.share)
+        for journey in journeys:
+            walk.advance(journey, gates, globally)
+    return walk, versions
+
+
+def _followed(state: State) -> pa.Table:
+    """Return who is under way, and who completed but may still reach the goal."""
+    table = state.enrolments
+    follow = pc.equal(table["status"], "active")
+    if state.last_now is not None:
+        # Goals up to the last tick were seen then; only what came since is still open.
+        last = pa.scalar(utc(state.last_now), pa.timestamp("us"))
+        completed = pc.equal(table["status"], "completed")
+        follow = pc.or_(follow, pc.and_(completed, pc.greater(table["expires_at"], last)))
+    return table.filter(follow)
+
+
+def _versions(state: State, walk: Walk) -> Mapping[str, Journey]:
+    in_force = {journey.version: journey for journey in state.playbook.journeys}
+    known = {**state.versions, **in_force}
+    used = set(pc.unique(walk.fixed["version"]).to_pylist())
+    return MappingProxyType({name: known[name] for name in sorted(used | set(in_force))})
+
+
+def _goals(
+    walk: Walk, versions: Mapping[str, Journey], events: Behaviour, now: datetime, bench: Any
+) -> np.ndarray:
+    """Return when each row first reached its goal, NaT where it did not."""
+    goals = np.full(len(walk.entered), np.datetime64("NaT", "us"))
+    open_rows = np.flatnonzero(walk.entered < walk.now)
+    if not len(open_rows):
+        return goals
+    since = walk.entered[open_rows].min().item()
+    types = sorted({journey.goal for journey in versions.values()})
+    done = ibis.memtable(goals_reached(events, now, types=types, since=since))
+    wanted = ibis.memtable(
+        pa.table(
+            {
+                "version": list(versions),
+                "goal": [journey.goal for journey in versions.values()],
+            },
+            schema=pa.schema({"version": pa.string(), "goal": pa.string()}),
+        )
+    )
+    rows = ibis.memtable(
+        pa.table(
+            {
+                "n": open_rows,
+                "person": walk.fixed["contact_id"].take(pa.array(open_rows)),
+                "pinned": walk.fixed["version"].take(pa.array(open_rows)),
+                "entered_at": walk.entered[open_rows],
+                "expires_at": walk.expires[open_rows],
+            }
+        )
+    )
+    sought = rows.join(wanted, rows["pinned"] == wanted["version"])
+    hits = sought.join(
+        done,
+        [
+            sought["person"] == done["contact_id"],
+            sought["goal"] == done["type"],
+            done["occurred_at"] > sought["entered_at"],
+            done["occurred_at"] <= sought["expires_at"],
+        ],
+    )
+    first = bench.to_pyarrow(hits.group_by("n").agg(at=hits["occurred_at"].min()))
+    goals[first["n"].to_numpy()] = first["at"].cast(pa.timestamp("us")).to_numpy()
+    return goals
+
+
+def _leave(
+    walk: Walk, version: str, journey: Journey, playbook: Playbook, memberships: pa.Table
+) -> None:
+    here = walk.of_version(version)
+    if playbook.journey(journey.journey) is None:
+        # Whoever removes a journey's file wants it to stop, for people on older versions too.
+        walk.leave(np.flatnonzero(here), Reason.JOURNEY_WITHDRAWN)
+    elif journey.exit.left_segment:
+        members = memberships.filter(pc.equal(memberships["segment"], journey.entry.segment))
+        ids = members["contact_id"].combine_chunks()
+        inside = pc.is_in(walk.fixed["contact_id"], value_set=ids).to_numpy()
+        walk.leave(np.flatnonzero(here & ~inside), Reason.LEFT_SEGMENT)
