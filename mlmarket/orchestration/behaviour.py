@@ -21,6 +21,7 @@ __all__ = [
     "consents_known",
     "contacts_known",
     "goals_reached",
+    "one_row_each",
     "setbacks_known",
 ]
 

@@ -115,7 +115,7 @@ def duration_text(duration: timedelta) -> str:
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(duration_text)]
 """A length of time above zero, written like ``7D`` or ``12h``."""
 
-Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_]{0,62}\Z")]
+Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 """A name that is safe in a file name: small letters, digits and underscores."""
 
 Text = Annotated[

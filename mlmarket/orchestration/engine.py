@@ -10,35 +10,28 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 import ibis
-import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlmarket.errors import ConfigurationError, RunError
-from mlmarket.orchestration.behaviour import (
-    ADDRESSES,
-    Behaviour,
-    contacts_known,
-    goals_reached,
-    one_row_each,
-)
+from mlmarket.orchestration.behaviour import Behaviour
 from mlmarket.orchestration.entries import held_out, new_enrolments
 from mlmarket.orchestration.fingerprint import fingerprint
 from mlmarket.orchestration.gates import Gatekeeper, Reason
+from mlmarket.orchestration.goals import first_goals
 from mlmarket.orchestration.journey import Journey
 from mlmarket.orchestration.membership import find_members
 from mlmarket.orchestration.outbox import outbox_rows
+from mlmarket.orchestration.people import people_known
 from mlmarket.orchestration.playbook import Playbook
 from mlmarket.orchestration.state import Decisions, State, utc
 from mlmarket.orchestration.walk import Walk
 
 __all__ = ["EarlierTickError", "KnownTickError", "tick", "tick_id_of"]
-
-_ADDRESS_SCHEMA: Final = pa.schema(dict.fromkeys(("contact_id", *ADDRESSES), pa.string()))
 
 
 class EarlierTickError(ConfigurationError):
@@ -140,7 +133,9 @@ def tick(state: State, predictions: pa.Table, events: Behaviour, *, now: datetim
     if tick_id in state.tick_ids:
         raise KnownTickError(tick_id)
     with _bench() as bench:
-        people, addresses = _people(state.playbook, predictions, events, moment, bench)
+        people, addresses = people_known(
+            state.playbook, predictions, events, now=moment, bench=bench
+        )
         segments = find_members(people, state.playbook, state.members, now=moment, bench=bench)
         walk, versions = _walked(state, segments.memberships, events, addresses, moment, bench)
         return Decisions(
@@ -169,56 +164,6 @@ def _bench() -> Iterator[Any]:
         bench.disconnect()
 
 
-def _people(
-    playbook: Playbook, predictions: pa.Table, events: Behaviour, now: datetime, bench: Any
-) -> tuple[ir.Table, pa.Table]:
-    """Return everybody with what segments read about them, and everybody's addresses."""
-    # A column whose values are all missing may come without a type; nobody can be in by it.
-    named = [field.name for field in predictions.schema if not pa.types.is_null(field.type)]
-    scores = predictions.select(["contact_id", *_mentioned(playbook, named)])
-    known = contacts_known(events, now)
-    if known is None:
-        contacts = scores.select(["contact_id"])
-    else:
-        attributes = _mentioned(playbook, known.columns)
-        there = [name for name in ADDRESSES if name in known.columns]
-        wanted = dict.fromkeys(["contact_id", *there, *attributes])
-        contacts = one_row_each(known.select(*wanted).to_pyarrow(), "contacts")
-    addresses = _addresses(contacts)
-    attributes = [name for name in contacts.column_names if name not in scores.column_names]
-    left = bench.create_table("contacts", contacts.select(["contact_id", *attributes]))
-    right = bench.create_table("scores", scores.cast(_text_key(scores.schema)))
-    joined = left.left_join(right, left["contact_id"] == right["contact_id"])
-    columns = [name for name in joined.columns if name != "contact_id_right"]
-    return bench.create_table("people", joined.select(columns)), addresses
-
-
-def _text_key(schema: pa.Schema) -> pa.Schema:
-    return schema.set(schema.get_field_index("contact_id"), pa.field("contact_id", pa.string()))
-
-
-def _mentioned(playbook: Playbook, columns: list[str] | tuple[str, ...]) -> list[str]:
-    """Return the columns whose names occur in some segment, so that others are not read."""
-    texts = [
-        text
-        for one in playbook.segments
-        for text in (one.when, one.why, one.top.column if one.top is not None else None)
-        if text is not None
-    ]
-    written = " ".join(texts).replace('""', '"')
-    return [name for name in columns if name != "contact_id" and name in written]
-
-
-def _addresses(contacts: pa.Table) -> pa.Table:
-    content = {
-        field.name: contacts[field.name].cast(pa.string())
-        if field.name in contacts.column_names
-        else pa.nulls(len(contacts), pa.string())
-        for field in _ADDRESS_SCHEMA
-    }
-    return pa.table(content, schema=_ADDRESS_SCHEMA)
-
-
 def _walked(
     state: State,
     memberships: pa.Table,
@@ -233,20 +178,17 @@ def _walked(
     walk = Walk(pa.concat_tables([followed, entries]), now)
     walk.enter(np.arange(len(followed), len(followed) + len(entries)))
     versions = _versions(state, walk)
-    walk.reach_goals(_goals(walk, versions, events, now, bench))
+    walk.reach_goals(first_goals(walk, versions, events, now=now, bench=bench))
     for version, journey in versions.items():
         _leave(walk, version, journey, state.playbook, memberships)
     walk.expire()
-    ready = np.flatnonzero(walk.active & (walk.due <= walk.now))
-    moving = sorted(set(walk.fixed["version"].take(pa.array(ready)).to_pylist()))
+    _hold_out(walk, state.playbook)
+    moving = pc.unique(walk.fixed["version"].take(pa.array(walk.ready()))).to_pylist()
     if moving:
-        journeys = [versions[version] for version in moving]
+        journeys = [versions[version] for version in sorted(moving)]
         gates = Gatekeeper(events, addresses, journeys, now=now, bench=bench)
-        contacts = walk.fixed["contact_id"].combine_chunks()
-        holdout = state.playbook.holdout
-        globally = held_out(contacts, salt=holdout.salt, share=holdout.share)
         for journey in journeys:
-            walk.advance(journey, gates, globally)
+            walk.advance(journey, gates)
     return walk, versions
 
 
@@ -269,52 +211,6 @@ def _versions(state: State, walk: Walk) -> Mapping[str, Journey]:
     return MappingProxyType({name: known[name] for name in sorted(used | set(in_force))})
 
 
-def _goals(
-    walk: Walk, versions: Mapping[str, Journey], events: Behaviour, now: datetime, bench: Any
-) -> np.ndarray:
-    """Return when each row first reached its goal, NaT where it did not."""
-    goals = np.full(len(walk.entered), np.datetime64("NaT", "us"))
-    open_rows = np.flatnonzero(walk.entered < walk.now)
-    if not len(open_rows):
-        return goals
-    since = walk.entered[open_rows].min().item()
-    types = sorted({journey.goal for journey in versions.values()})
-    done = ibis.memtable(goals_reached(events, now, types=types, since=since))
-    wanted = ibis.memtable(
-        pa.table(
-            {
-                "version": list(versions),
-                "goal": [journey.goal for journey in versions.values()],
-            },
-            schema=pa.schema({"version": pa.string(), "goal": pa.string()}),
-        )
-    )
-    rows = ibis.memtable(
-        pa.table(
-            {
-                "n": open_rows,
-                "person": walk.fixed["contact_id"].take(pa.array(open_rows)),
-                "pinned": walk.fixed["version"].take(pa.array(open_rows)),
-                "entered_at": walk.entered[open_rows],
-                "expires_at": walk.expires[open_rows],
-            }
-        )
-    )
-    sought = rows.join(wanted, rows["pinned"] == wanted["version"])
-    hits = sought.join(
-        done,
-        [
-            sought["person"] == done["contact_id"],
-            sought["goal"] == done["type"],
-            done["occurred_at"] > sought["entered_at"],
-            done["occurred_at"] <= sought["expires_at"],
-        ],
-    )
-    first = bench.to_pyarrow(hits.group_by("n").agg(at=hits["occurred_at"].min()))
-    goals[first["n"].to_numpy()] = first["at"].cast(pa.timestamp("us")).to_numpy()
-    return goals
-
-
 def _leave(
     walk: Walk, version: str, journey: Journey, playbook: Playbook, memberships: pa.Table
 ) -> None:
@@ -327,3 +223,13 @@ def _leave(
         ids = members["contact_id"].combine_chunks()
         inside = pc.is_in(walk.fixed["contact_id"], value_set=ids).to_numpy()
         walk.leave(np.flatnonzero(here & ~inside), Reason.LEFT_SEGMENT)
+
+
+def _hold_out(walk: Walk, playbook: Playbook) -> None:
+    """End the journeys of people who were let in before the global holdout grew to hold them."""
+    ready = walk.ready()
+    rows = ready[walk.held_out[ready] == 0]
+    contacts = walk.fixed["contact_id"].take(pa.array(rows)).combine_chunks()
+    holdout = playbook.holdout
+    drawn = held_out(contacts, salt=holdout.salt, share=holdout.share)
+    walk.leave(rows[drawn], Reason.GLOBAL_HOLDOUT)

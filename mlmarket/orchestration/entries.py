@@ -102,7 +102,8 @@ def _enrolled(journey: Journey, contacts: pa.Array, holdout: Holdout, now: datet
     count = len(contacts)
     everywhere = held_out(contacts, salt=holdout.salt, share=holdout.share)
     here = held_out(contacts, salt=f"holdout|{journey.journey}", share=journey.holdout)
-    arm = pc.if_else(pa.array(everywhere), "global", pc.if_else(pa.array(here), "journey", None))
+    arms = pa.array([None, "global", "journey", "global, journey"])
+    arm = arms.take(pa.array(everywhere.astype(np.int64) + 2 * here))
     content = {
         "enrolment_id": pa.nulls(count, pa.string()),
         "journey": pa.repeat(journey.journey, count),

@@ -197,7 +197,7 @@ def _best(considered: ir.Table, segment: Segment, top: TopShare, bench: Any) -> 
     known = value.notnull() & ~value.isnan() if value.type().is_floating() else value.notnull()
     ranked = considered.filter(considered["_holds"] & known)
     # Through text: 0.29 · 100 must be 29, which binary floating point misses.
-    exact = Decimal(str(top.share)) * int(bench.execute(ranked.count()))
+    exact = Decimal(str(top.share)) * bench.to_pyarrow(ranked.count()).as_py()
     places = int(exact.to_integral_value(ROUND_HALF_UP))
     # Equal values must not favour old customers, whose ids come first: a lot decides.
     lot = (f"{segment.name}|" + ranked["contact_id"]).hexdigest("sha256")

@@ -56,8 +56,8 @@ ENROLMENTS: Final = pa.schema(
 """One pass of one person through one version of a journey.
 
 ``position`` is the step to be done next, counted from 0, and ``due_at`` when it may be done.
-``status`` is active, completed, goal, exited or expired. ``holdout`` is ``global``, ``journey`` or
-missing. ``held_for`` names the reasons for which the next message is held back.
+``status`` is active, completed, goal, exited or expired. ``holdout`` is ``global``, ``journey``,
+``global, journey`` or missing. ``held_for`` names the reasons for which the next message is held back.
 """
 
 DECISIONS: Final = pa.schema(

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlmarket.orchestration.gates import Bits, Gatekeeper, Reason, named, read_names
-from mlmarket.orchestration.journey import Journey, Message, MessageStep, WaitStep
+from mlmarket.orchestration.journey import Journey, Message, WaitStep
 from mlmarket.orchestration.tables import DECISIONS, ENROLMENTS, canonical
 
 __all__ = ["Sent", "Walk"]
@@ -31,7 +31,6 @@ Times = npt.NDArray[np.datetime64]
 
 _NEVER: Final = np.datetime64("NaT", "us")
 _FIXED: Final = ("enrolment_id", "journey", "version", "contact_id", "holdout")
-_HOLDOUTS: Final = {"global": Reason.GLOBAL_HOLDOUT, "journey": Reason.JOURNEY_HOLDOUT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ class Walk:
         self.position = np.array(table["position"].to_numpy(), dtype=np.int32)
         self.status = np.array(table["status"].to_numpy(zero_copy_only=False), dtype=object)
         self.held = _coded(table["held_for"], read_names)
-        self.held_out = _coded(table["holdout"], lambda name: _HOLDOUTS.get(str(name), 0))
+        self.held_out = _coded(table["holdout"], _holdout_bits)
         self.sent: list[Sent] = []
         self._changed = np.zeros(len(table), dtype=np.bool_)
         self._decided: list[_Decided] = []
@@ -113,12 +112,16 @@ class Walk:
         on_their_way: Flags = self.status == "active"
         return on_their_way
 
+    def ready(self) -> Rows:
+        """Return the rows that are on their way and whose next step is due."""
+        return np.flatnonzero(self.active & (self.due <= self.now))
+
     def of_version(self, version: str) -> Flags:
         """Return which rows are on a version of a journey."""
         flags: Flags = pc.equal(self.fixed["version"], version).to_numpy()
         return flags
 
-    def advance(self, journey: Journey, gates: Gatekeeper, globally_held_out: Flags) -> None:
+    def advance(self, journey: Journey, gates: Gatekeeper) -> None:
         """Take everybody on one version as far as they can get now.
 
         Parameters
@@ -127,8 +130,6 @@ class Walk:
             The version.
         gates : Gatekeeper
             Who may be messaged.
-        globally_held_out : ndarray of bool, shape (n,)
-            Who no journey may message tonight.
         """
         here = self.of_version(journey.version)
         for position, step in enumerate(journey.steps):
@@ -138,7 +139,7 @@ class Walk:
             if isinstance(step, WaitStep):
                 self._wait(rows, step, journey.step_name(position))
             else:
-                self._message(rows, step, journey, gates, globally_held_out[rows])
+                self._message(rows, step.message, journey.version, gates)
         rows = self._at(here, len(journey.steps))
         self._end(rows, "completed", "completed", self._none(rows))
 
@@ -152,31 +153,23 @@ class Walk:
         self.position[rows] += 1
         self._decide(rows, name, "wait", self._none(rows), due=self.due[rows])
 
-    def _message(
-        self,
-        rows: Rows,
-        step: MessageStep,
-        journey: Journey,
-        gates: Gatekeeper,
-        globally_held_out: Flags,
-    ) -> None:
-        name = step.message.name
-        reasons = gates.ask(self.fixed["contact_id"].take(rows).combine_chunks(), step.message)
-        is_held = reasons != 0
-        reasons |= self.held_out[rows]
-        reasons |= np.where(globally_held_out, int(Reason.GLOBAL_HOLDOUT), 0)
+    def _message(self, rows: Rows, message: Message, version: str, gates: Gatekeeper) -> None:
+        contacts = self.fixed["contact_id"].take(pa.array(rows)).combine_chunks()
+        against = gates.ask(contacts, message)
+        reasons = against | self.held_out[rows]
+        is_held = against != 0
         news = is_held & (reasons != self.held[rows])
-        self._decide(rows[news], name, "suppressed", reasons[news])
+        self._decide(rows[news], message.name, "suppressed", reasons[news])
         self.held[rows[news]] = reasons[news]
         for outcome, chosen in (
             ("withheld", ~is_held & (reasons != 0)),
-            ("send", ~is_held & (reasons == 0)),
+            ("send", reasons == 0),
         ):
             passing = rows[chosen]
-            self._decide(passing, name, outcome, reasons[chosen])
+            self._decide(passing, message.name, outcome, reasons[chosen])
             self.position[passing] += 1
             self.held[passing] = 0
-        self.sent.append(Sent(rows[~is_held & (reasons == 0)], journey.version, step.message))
+        self.sent.append(Sent(rows[reasons == 0], version, message))
 
     def _end(self, rows: Rows, status: str, outcome: str, reasons: Bits) -> None:
         self.status[rows] = status
@@ -268,6 +261,11 @@ def _coded(column: pa.ChunkedArray, code: Any) -> Bits:
     codes = np.array([int(code(text)) for text in encoded.dictionary.to_pylist()], dtype=np.int64)
     places = encoded.indices.to_numpy()
     return codes[places] if len(places) else np.zeros(0, dtype=np.int64)
+
+
+def _holdout_bits(names: str | None) -> int:
+    kinds = [] if names is None else names.split(", ")
+    return sum(Reason[f"{kind.upper()}_HOLDOUT"] for kind in kinds)
 
 
 def _named_column(bits: Bits) -> pa.Array:

@@ -1,0 +1,1 @@
+"""Who should hear from us tonight, about what, and why not?"""
