@@ -1,0 +1,64 @@
+"""How good is a prediction, and is it better than a simple rule?"""
+
+from mlmarket.evaluation.assignment import in_holdout, stable_fraction, stable_fractions
+from mlmarket.evaluation.bootstrap import Interval, Metric, bootstrap, paired_difference
+from mlmarket.evaluation.calibration import (
+    CalibrationCurve,
+    Calibrator,
+    IdentityCalibrator,
+    calibration_curve,
+    calibrator_from_dict,
+)
+from mlmarket.evaluation.gains import GainTable, gain_table, lift
+from mlmarket.evaluation.isotonic import IsotonicCalibrator
+from mlmarket.evaluation.metrics import (
+    average_precision,
+    brier_score,
+    expected_calibration_error,
+    log_loss,
+    roc_auc,
+)
+from mlmarket.evaluation.plots import (
+    plot_calibration,
+    plot_folds,
+    plot_lift,
+    plot_scores,
+    to_svg,
+)
+from mlmarket.evaluation.sigmoid import SigmoidCalibrator
+from mlmarket.evaluation.splits import rolling_origins, training_cutoffs
+from mlmarket.evaluation.totals import expected_total, relative_total_error
+
+__all__ = [
+    "CalibrationCurve",
+    "Calibrator",
+    "GainTable",
+    "IdentityCalibrator",
+    "Interval",
+    "IsotonicCalibrator",
+    "Metric",
+    "SigmoidCalibrator",
+    "average_precision",
+    "bootstrap",
+    "brier_score",
+    "calibration_curve",
+    "calibrator_from_dict",
+    "expected_calibration_error",
+    "expected_total",
+    "gain_table",
+    "in_holdout",
+    "lift",
+    "log_loss",
+    "paired_difference",
+    "plot_calibration",
+    "plot_folds",
+    "plot_lift",
+    "plot_scores",
+    "relative_total_error",
+    "roc_auc",
+    "rolling_origins",
+    "stable_fraction",
+    "stable_fractions",
+    "to_svg",
+    "training_cutoffs",
+]
