@@ -99,11 +99,9 @@ def one_row_each(contacts: pa.Table, table: str) -> pa.Table:
     if ids.null_count or len(ids.unique()) < len(ids):
         several = len(ids) - len(ids.unique())
         what = f"Table '{table}' does not hold one row a contact: {several} rows too many"
-        raise DataContractError(
-            f"{what}, {ids.null_count} without contact_id.",
-            "A person who stands there twice would be messaged twice.",
-            "keep one row for each contact_id.",
-        )
+        what += f", {ids.null_count} without contact_id."
+        why = "A person who stands there twice would be messaged twice."
+        raise DataContractError(what, why, "keep one row for each contact_id.")
     return contacts
 
 
@@ -208,9 +206,7 @@ def setbacks_known(events: Behaviour, now: datetime) -> pa.Table:
     else:
         activity = activity.mutate(channel=ibis.literal(""))
     last = activity.group_by("contact_id", "channel").agg(
-        **{
-            kind: activity["occurred_at"].max(where=activity["type"] == kind) for kind in _SETBACKS
-        }
+        **{kind: activity["occurred_at"].max(where=activity["type"] == kind) for kind in _SETBACKS}
     )
     return last.to_pyarrow().cast(_LAST_SETBACKS)
 

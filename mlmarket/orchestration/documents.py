@@ -7,9 +7,10 @@ the three lines of :class:`~mlmarket.errors.MlmarketError`.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 import yaml
 from pydantic import (
@@ -36,6 +37,7 @@ __all__ = [
     "Text",
     "duration_text",
     "read_document",
+    "refuse",
     "validated",
 ]
 
@@ -67,23 +69,33 @@ class DocumentError(ConfigurationError):
         super().__init__(f"{path}, {place}: {problem}.", _REFUSED, fix)
 
 
-def _bad_duration(value: object) -> PydanticCustomError:
-    return PydanticCustomError(
-        "duration",
-        "{value} is not a length of time above zero",
-        {"value": repr(value), "fix": "write a number and a unit, such as 7D or 12h."},
-    )
+def refuse(problem: str, fix: str) -> NoReturn:
+    """Refuse a value from within a model.
+
+    Parameters
+    ----------
+    problem : str
+        What is wrong, without a full stop.
+    fix : str
+        What to write instead.
+
+    Raises
+    ------
+    PydanticCustomError
+        Which :func:`validated` turns into a :class:`DocumentError`.
+    """
+    kind = "refused"
+    raise PydanticCustomError(kind, "{problem}", {"problem": problem, "fix": fix})
 
 
 def _duration(value: object) -> timedelta:
-    if not isinstance(value, str | timedelta):
-        raise _bad_duration(value)
-    try:
-        parsed = parse_duration(value)
-    except MlmarketError as error:
-        raise _bad_duration(value) from error
+    parsed = timedelta(0)
+    if isinstance(value, str | timedelta):
+        with suppress(MlmarketError):
+            parsed = parse_duration(value)
     if parsed <= timedelta(0):
-        raise _bad_duration(value)
+        problem = f"{value!r} is not a length of time above zero"
+        refuse(problem, "write a number and a unit, such as 7D or 12h.")
     return parsed
 
 
@@ -121,7 +133,11 @@ Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_]{0
 Text = Annotated[
     str,
     StringConstraints(
-        strict=True, strip_whitespace=True, min_length=1, max_length=2000, pattern=r"^[^\x00-\x1f]*$"
+        strict=True,
+        strip_whitespace=True,
+        min_length=1,
+        max_length=2000,
+        pattern=r"^[^\x00-\x1f]*$",
     ),
 ]
 """One line of text that is not blank."""
@@ -143,9 +159,7 @@ class StrictModel(BaseModel):
             for key in data:
                 if key not in cls.model_fields:
                     fix = suggestion(str(key), cls.model_fields)
-                    raise PydanticCustomError(
-                        "unknown_key", "there is no key '{key}'", {"key": str(key), "fix": fix}
-                    )
+                    refuse(f"there is no key '{key}'", fix)
         return data
 
 
@@ -156,34 +170,38 @@ class _StrictLoader(yaml.SafeLoader):
         super().__init__(text)
         self._depth = 0
 
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            _refuse(event.start_mark, "anchors (&) and aliases (*) are not read here")
+            _refuse_at(event, "anchors (&) and aliases (*) are not read here")
         if getattr(event, "tag", None) is not None:
-            _refuse(event.start_mark, "tags (!) are not read here")
+            _refuse_at(event, "tags (!) are not read here")
         self._depth += 1
         if self._depth > _DEEPEST:
-            _refuse(event.start_mark, f"it is nested more than {_DEEPEST} levels deep")
+            _refuse_at(event, f"it is nested more than {_DEEPEST} levels deep")
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
         seen: set[str] = set()
         for key, _ in node.value:
             if key.tag == "tag:yaml.org,2002:merge":
-                _refuse(key.start_mark, "merge keys (<<) are not read here")
+                _refuse_at(key, "merge keys (<<) are not read here")
             if key.tag != "tag:yaml.org,2002:str":
-                _refuse(key.start_mark, f"the key {key.value!r} is not a name", fix="quote it.")
+                _refuse_at(key, f"the key {key.value!r} is not a name", fix="quote it.")
             if key.value in seen:
-                _refuse(key.start_mark, f"the key '{key.value}' stands here a second time")
+                _refuse_at(key, f"the key '{key.value}' stands here a second time")
             seen.add(key.value)
         return super().construct_mapping(node, deep=deep)
 
 
-def _refuse(mark: Any, problem: str, *, fix: str = "write it out, once.") -> None:
-    raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark, note=fix)
+def _refuse_at(
+    where: yaml.Event | yaml.Node, problem: str, *, fix: str = "write it out, once."
+) -> NoReturn:
+    mark = where.start_mark
+    # The stubs also allow the marks of the C parser, which is not used here.
+    raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark, note=fix)  # type: ignore[arg-type]
 
 
 def read_document(path: Path | str) -> dict[str, Any]:

@@ -6,19 +6,17 @@ predictions, behaviour and moment give the same bytes, and nothing outside its r
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any
 
-import ibis
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlmarket.errors import ConfigurationError, RunError
 from mlmarket.orchestration.behaviour import Behaviour
+from mlmarket.orchestration.bench import Bench, open_bench
 from mlmarket.orchestration.entries import held_out, new_enrolments
 from mlmarket.orchestration.fingerprint import fingerprint
 from mlmarket.orchestration.gates import Gatekeeper, Reason
@@ -132,7 +130,7 @@ def tick(state: State, predictions: pa.Table, events: Behaviour, *, now: datetim
     tick_id = tick_id_of(state.playbook, prints, now=now)
     if tick_id in state.tick_ids:
         raise KnownTickError(tick_id)
-    with _bench() as bench:
+    with open_bench() as bench:
         people, addresses = people_known(
             state.playbook, predictions, events, now=moment, bench=bench
         )
@@ -154,23 +152,13 @@ def tick(state: State, predictions: pa.Table, events: Behaviour, *, now: datetim
         )
 
 
-@contextmanager
-def _bench() -> Iterator[Any]:
-    """Give a database of its own, in memory, where the state and the readings are joined."""
-    bench = ibis.duckdb.connect(":memory:")
-    try:
-        yield bench
-    finally:
-        bench.disconnect()
-
-
 def _walked(
     state: State,
     memberships: pa.Table,
     events: Behaviour,
     addresses: pa.Table,
     now: datetime,
-    bench: Any,
+    bench: Bench,
 ) -> tuple[Walk, Mapping[str, Journey]]:
     """Let everybody end, enter and move on; return the walk and the versions it was on."""
     followed = _followed(state)

@@ -6,7 +6,6 @@ nobody; the re-entry rule alone keeps people from coming in twice.
 """
 
 from datetime import datetime
-from typing import Any
 
 import ibis
 import numpy as np
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlmarket.evaluation.assignment import stable_fractions
+from mlmarket.orchestration.bench import Bench
 from mlmarket.orchestration.journey import Journey
 from mlmarket.orchestration.playbook import Holdout, Playbook
 from mlmarket.orchestration.tables import ENROLMENTS, canonical
@@ -46,7 +46,7 @@ def held_out(contacts: pa.Array, *, salt: str, share: float) -> npt.NDArray[np.b
 
 
 def new_enrolments(
-    memberships: pa.Table, playbook: Playbook, enrolments: pa.Table, *, now: datetime, bench: Any
+    memberships: pa.Table, playbook: Playbook, enrolments: pa.Table, *, now: datetime, bench: Bench
 ) -> pa.Table:
     """Enrol the members who may come in.
 
@@ -60,7 +60,7 @@ def new_enrolments(
         All enrolments so far.
     now : datetime
         UTC without a zone.
-    bench : ibis.backends.duckdb.Backend
+    bench : Bench
         Where to compute.
 
     Returns

@@ -57,7 +57,7 @@ def _cell(value: object) -> str:  # noqa: PLR0911 - one line a type
         case bool():
             return "true" if value else "false"
         case float():
-            return "" if value != value else repr(value)  # noqa: PLR0124 - NaN
+            return "" if value != value else repr(value)  # NaN
         case Decimal():
             return format(value, "f")
         case datetime():

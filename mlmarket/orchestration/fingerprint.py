@@ -48,11 +48,9 @@ def fingerprint(table: pa.Table) -> str:
     True
     """
     if "contact_id" not in table.column_names:
-        raise DataContractError(
-            "The predictions have no column 'contact_id'.",
-            "Nobody could be told from anybody else.",
-            "keep contact_id when predictions are selected or renamed.",
-        )
+        what = "The predictions have no column 'contact_id'."
+        why = "Nobody could be told from anybody else."
+        raise DataContractError(what, why, "keep contact_id when predictions are selected.")
     one_row_each(table, "predictions")
     keys = table["contact_id"].cast(pa.large_string())
     rows = table.take(pc.sort_indices(keys))
@@ -84,8 +82,6 @@ def _content(column: pa.ChunkedArray) -> tuple[str, bytes]:
         return "time", _plain(column.cast(_EPOCH_UNIT).cast(pa.int64()))
     if pat.is_integer(kind) or pat.is_floating(kind):
         return str(kind), _plain(column)
-    if pat.is_null(kind):
-        return "null", b""
     return str(kind), json.dumps(column.to_pylist(), default=str).encode()
 
 

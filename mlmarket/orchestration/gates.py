@@ -21,7 +21,7 @@ complaint or an unsubscription closes it until a grant that applies comes later.
 from collections.abc import Iterable
 from datetime import datetime
 from enum import IntFlag
-from typing import Any, Final
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
@@ -35,6 +35,7 @@ from mlmarket.orchestration.behaviour import (
     consents_known,
     setbacks_known,
 )
+from mlmarket.orchestration.bench import Bench
 from mlmarket.orchestration.journey import Journey, Message, MessageStep
 
 __all__ = ["Bits", "Gatekeeper", "Reason", "named", "read_names"]
@@ -65,8 +66,6 @@ class Reason(IntFlag):
     JOURNEY_HOLDOUT = 128
     LEFT_SEGMENT = 256
     JOURNEY_WITHDRAWN = 512
-
-
 
 
 def named(bits: int) -> list[str]:
@@ -126,7 +125,7 @@ class Gatekeeper:
         All versions whose messages may be asked about.
     now : datetime
         UTC without a zone.
-    bench : ibis.backends.duckdb.Backend
+    bench : Bench
         Where to compute.
     """
 
@@ -137,7 +136,7 @@ class Gatekeeper:
         journeys: Iterable[Journey],
         *,
         now: datetime,
-        bench: Any,
+        bench: Bench,
     ) -> None:
         messages = [
             step.message

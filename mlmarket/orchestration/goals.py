@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import ibis
+import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
 from mlmarket.orchestration.behaviour import Behaviour, goals_reached
+from mlmarket.orchestration.bench import Bench
 from mlmarket.orchestration.journey import Journey
 from mlmarket.orchestration.walk import Times, Walk
 
@@ -18,7 +20,7 @@ _GOAL_OF: Final = pa.schema({"version": pa.string(), "goal": pa.string()})
 
 
 def first_goals(
-    walk: Walk, versions: Mapping[str, Journey], events: Behaviour, *, now: datetime, bench: Any
+    walk: Walk, versions: Mapping[str, Journey], events: Behaviour, *, now: datetime, bench: Bench
 ) -> Times:
     """Find the first goal after each entry, all journeys in one join.
 
@@ -32,7 +34,7 @@ def first_goals(
         Where behaviour is read, from the earliest entry on.
     now : datetime
         UTC without a zone.
-    bench : ibis.backends.duckdb.Backend
+    bench : Bench
         Where to compute.
 
     Returns
@@ -63,7 +65,7 @@ def first_goals(
     return goals
 
 
-def _sought(walk: Walk, rows: np.ndarray, versions: Mapping[str, Journey]) -> Any:
+def _sought(walk: Walk, rows: np.ndarray, versions: Mapping[str, Journey]) -> ir.Table:
     names = list(versions)
     goal_of = {"version": names, "goal": [versions[name].goal for name in names]}
     wanted = ibis.memtable(pa.table(goal_of, schema=_GOAL_OF))

@@ -5,10 +5,9 @@ import json
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Final, Self
 
 from pydantic import BeforeValidator, Discriminator, StrictBool, Tag, model_validator
-from pydantic_core import PydanticCustomError
 
 from mlmarket.errors import suggestion
 from mlmarket.market.columns import CHANNELS
@@ -20,6 +19,7 @@ from mlmarket.orchestration.documents import (
     Text,
     duration_text,
     read_document,
+    refuse,
     validated,
 )
 
@@ -30,8 +30,7 @@ _VERSION_DIGITS: Final = 16
 
 def _channel(value: object) -> object:
     if isinstance(value, str) and value not in CHANNELS:
-        context = {"value": value, "fix": suggestion(value, CHANNELS)}
-        raise PydanticCustomError("channel", "there is no channel '{value}'", context)
+        refuse(f"there is no channel '{value}'", suggestion(value, CHANNELS))
     return value
 
 
@@ -77,11 +76,10 @@ def _kind(value: object) -> str:
         return "step:message" if isinstance(value, MessageStep) else "step:wait"
     if not isinstance(value, Mapping) or len(value) != 1:
         fix = "write '- wait: 7D' or '- message: {name: …, channel: …, template: …}'."
-        raise PydanticCustomError("step", "a step is one key with its value", {"fix": fix})
+        refuse("a step is one key with its value", fix)
     (key,) = value
     if key not in _KINDS:
-        context = {"key": str(key), "fix": suggestion(str(key), _KINDS)}
-        raise PydanticCustomError("step", "there is no step '{key}'", context)
+        refuse(f"there is no step '{key}'", suggestion(str(key), _KINDS))
     return f"step:{key}"
 
 
@@ -154,17 +152,17 @@ class Journey(StrictModel):
     def _makes_sense(self) -> Self:
         names = [step.message.name for step in self.steps if isinstance(step, MessageStep)]
         if not names:
-            _refuse("it has no message", "add a step '- message: …'.")
+            refuse("it has no message", "add a step '- message: …'.")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            _refuse(f"two messages are called '{twice[0]}'", "give each its own name.")
+            refuse(f"two messages are called '{twice[0]}'", "give each its own name.")
         if self.before_last_message() >= self.expires_after:
             fix = "wait less, or let it expire later."
-            _refuse("it expires before its last message can be sent", fix)
+            refuse("it expires before its last message can be sent", fix)
         if self.reentry is not None and self.reentry < self.expires_after:
             # Two passes of one person must not overlap: one goal would count for both.
             fix = f"write at least 'reentry: {duration_text(self.expires_after)}'."
-            _refuse("people could come in again before the last pass has expired", fix)
+            refuse("people could come in again before the last pass has expired", fix)
         return self
 
     @property
@@ -227,11 +225,6 @@ class Journey(StrictModel):
         return tuple(lines)
 
 
-def _refuse(problem: str, fix: str) -> None:
-    context: dict[str, Any] = {"problem": problem, "fix": fix}
-    raise PydanticCustomError("journey", "{problem}", context)
-
-
 def _in_words(duration: timedelta) -> str:
     hours, rest = divmod(duration, timedelta(hours=1))
     if rest:
@@ -262,5 +255,3 @@ def load_journey(path: Path | str) -> Journey:
     name = document.get("journey")
     subject = f"journey '{name}'" if isinstance(name, str) else "journey"
     return validated(Journey, document, path=path, subject=subject)
-
-

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, Final
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
@@ -25,6 +25,7 @@ from mlmarket.expressions import (
     parse_condition,
     schema_of,
 )
+from mlmarket.orchestration.bench import Bench
 from mlmarket.orchestration.documents import DocumentError
 from mlmarket.orchestration.playbook import Playbook
 from mlmarket.orchestration.segments import Segment, TopShare
@@ -47,7 +48,7 @@ class Membership:
 
 
 def find_members(
-    people: ir.Table, playbook: Playbook, before: pa.Table, *, now: datetime, bench: Any
+    people: ir.Table, playbook: Playbook, before: pa.Table, *, now: datetime, bench: Bench
 ) -> Membership:
     """Decide all segments.
 
@@ -61,7 +62,7 @@ def find_members(
         The memberships of the last tick.
     now : datetime
         When those who come now entered; UTC without a zone.
-    bench : ibis.backends.duckdb.Backend
+    bench : Bench
         Where to compute.
 
     Returns
@@ -106,19 +107,20 @@ def _rule(segment: Segment, schema: Schema) -> tuple[Expression | None, list[str
         except ExpressionError as error:
             absent = _absent(segment.when, schema, error)
             if absent is None:
-                place = f"segment '{segment.name}', key 'when'"
-                problem = error.what.rstrip(".")
-                raise DocumentError("segments", place, problem, error.fix) from error
+                raise _wrong(segment, "when", error.what.rstrip("."), error.fix) from error
             lacking.update(absent)
     if segment.top is not None:
         kind = schema.get(segment.top.column)
         if kind is None:
             lacking.add(segment.top.column)
         elif kind is not Type.NUMBER:
-            place = f"segment '{segment.name}', key 'top.column'"
             problem = f"'{segment.top.column}' is {kind.value}, not a number"
-            raise DocumentError("segments", place, problem, "rank by a number.")
+            raise _wrong(segment, "top.column", problem, "rank by a number.")
     return rule, sorted(lacking)
+
+
+def _wrong(segment: Segment, key: str, problem: str, fix: str) -> DocumentError:
+    return DocumentError("segments", f"segment '{segment.name}', key '{key}'", problem, fix)
 
 
 def _absent(text: str, schema: Schema, error: ExpressionError) -> set[str] | None:
@@ -150,7 +152,7 @@ def _absent(text: str, schema: Schema, error: ExpressionError) -> set[str] | Non
 
 
 def _compare(
-    people: ir.Table, segment: Segment, rule: Expression | None, earlier: pa.Table, bench: Any
+    people: ir.Table, segment: Segment, rule: Expression | None, earlier: pa.Table, bench: Bench
 ) -> pa.Table:
     """Return members now and before: contact_id, is_in, was_in, entered_at, why, why_left."""
     condition = ibis.literal(True) if rule is None else rule.to_ibis(people)  # noqa: FBT003
@@ -191,7 +193,7 @@ def _ranked_by(segment: Segment) -> list[str]:
     return [] if segment.top is None else [segment.top.column]
 
 
-def _best(considered: ir.Table, segment: Segment, top: TopShare, bench: Any) -> ir.Table:
+def _best(considered: ir.Table, segment: Segment, top: TopShare, bench: Bench) -> ir.Table:
     """Narrow those for whom the condition holds to the best part of the ranking."""
     value = considered[top.column]
     known = value.notnull() & ~value.isnan() if value.type().is_floating() else value.notnull()
@@ -220,7 +222,9 @@ def _changes(found: pa.Table, segment: Segment) -> pa.Table:
     return _table(CHANGES, segment, rows, change=change, why=why)
 
 
-def _table(schema: pa.Schema, segment: Segment, rows: pa.Table, **columns: Any) -> pa.Table:
+def _table(
+    schema: pa.Schema, segment: Segment, rows: pa.Table, **columns: pa.ChunkedArray | pa.Array
+) -> pa.Table:
     names = pa.repeat(segment.name, len(rows))
     content = {"segment": names, "contact_id": rows["contact_id"], **columns}
     return pa.table(content).select(schema.names).cast(schema)

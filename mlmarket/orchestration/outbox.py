@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import ibis
 import pyarrow as pa
 
 from mlmarket.orchestration.behaviour import ADDRESSES
+from mlmarket.orchestration.bench import Bench
 from mlmarket.orchestration.tables import OUTBOX, canonical
 from mlmarket.orchestration.walk import Sent
 
@@ -17,7 +18,7 @@ _FROM_ENROLMENT: Final = ("enrolment_id", "contact_id", "journey", "version", "e
 
 
 def outbox_rows(
-    enrolments: pa.Table, sent: Sequence[Sent], people: pa.Table, *, now: datetime, bench: Any
+    enrolments: pa.Table, sent: Sequence[Sent], people: pa.Table, *, now: datetime, bench: Bench
 ) -> pa.Table:
     """Write out what is to be sent.
 
@@ -31,7 +32,7 @@ def outbox_rows(
         contact_id and addresses, one row a person.
     now : datetime
         UTC without a zone; nothing is to be sent earlier.
-    bench : ibis.backends.duckdb.Backend
+    bench : Bench
         Where to compute.
 
     Returns

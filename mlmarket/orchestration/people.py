@@ -2,21 +2,22 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import ibis.expr.types as ir
 import pyarrow as pa
 
 from mlmarket.orchestration.behaviour import ADDRESSES, Behaviour, contacts_known, one_row_each
+from mlmarket.orchestration.bench import Bench
 from mlmarket.orchestration.playbook import Playbook
 
-__all__ = ["people_known"]
+__all__ = ["addresses_known", "people_known"]
 
 _ADDRESS_SCHEMA: Final = pa.schema(dict.fromkeys(("contact_id", *ADDRESSES), pa.string()))
 
 
 def people_known(
-    playbook: Playbook, predictions: pa.Table, events: Behaviour, *, now: datetime, bench: Any
+    playbook: Playbook, predictions: pa.Table, events: Behaviour, *, now: datetime, bench: Bench
 ) -> tuple[ir.Table, pa.Table]:
     """Join contacts and tonight's predictions.
 
@@ -33,7 +34,7 @@ def people_known(
         Where contacts are read.
     now : datetime
         UTC without a zone.
-    bench : ibis.backends.duckdb.Backend
+    bench : Bench
         Where to compute.
 
     Returns
@@ -59,6 +60,30 @@ def people_known(
     right = bench.create_table("scores", scores.rename_columns(_as_person(scores)))
     joined = left.left_join(right, left["contact_id"] == right["_person"]).drop("_person")
     return bench.create_table("people", joined), _addresses(contacts)
+
+
+def addresses_known(events: Behaviour, now: datetime) -> pa.Table | None:
+    """Return the addresses of all contacts.
+
+    Parameters
+    ----------
+    events : Behaviour
+        Where contacts are read.
+    now : datetime
+        UTC without a zone.
+
+    Returns
+    -------
+    pyarrow.Table or None
+        contact_id, external_id, email and phone; None where there is no table of contacts.
+
+    Raises
+    ------
+    DataContractError
+        Where a contact stands twice among the contacts.
+    """
+    contacts = _contacts(Playbook(), events, now)
+    return None if contacts is None else _addresses(contacts)
 
 
 def _contacts(playbook: Playbook, events: Behaviour, now: datetime) -> pa.Table | None:

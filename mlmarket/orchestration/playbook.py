@@ -81,15 +81,16 @@ class Playbook(StrictModel):
 def _refuse_twice(what: str, names: list[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ConfigurationError(
-            f"Two {what} are called '{twice[0]}'.",
-            "Each has members and a history of its own, kept under its name.",
-            "rename one of them.",
-        )
+        problem = f"Two {what} are called '{twice[0]}'."
+        why = "Each has members and a history of its own, kept under its name."
+        raise ConfigurationError(problem, why, "rename one of them.")
 
 
 def load_playbook(
-    segments: Iterable[Path | str], journeys: Iterable[Path | str], *, holdout: Holdout | None = None
+    segments: Iterable[Path | str],
+    journeys: Iterable[Path | str],
+    *,
+    holdout: Holdout | None = None,
 ) -> Playbook:
     """Read the files of segments and journeys.
 

@@ -6,7 +6,6 @@ from types import MappingProxyType
 from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from mlmarket.errors import suggestion
 from mlmarket.expressions import ExpressionError, Schema, Type, parse_condition
@@ -16,6 +15,7 @@ from mlmarket.orchestration.documents import (
     StrictModel,
     Text,
     read_document,
+    refuse,
     validated,
 )
 from mlmarket.orchestration.wording import FORMATS, Placeholder, clauses_of
@@ -72,11 +72,8 @@ class Segment(StrictModel):
     @model_validator(mode="after")
     def _can_be_decided(self) -> Self:
         if self.when is None and self.top is None:
-            raise PydanticCustomError(
-                "no_rule",
-                "nothing says who is in it",
-                {"fix": "write 'when: <condition>' or 'top: {column: …, share: …}'."},
-            )
+            fix = "write 'when: <condition>' or 'top: {column: …, share: …}'."
+            refuse("nothing says who is in it", fix)
         clauses_of(self.why)
         return self
 

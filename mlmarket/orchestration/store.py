@@ -22,84 +22,24 @@ from mlmarket.orchestration.engine import EarlierTickError
 from mlmarket.orchestration.journey import Journey
 from mlmarket.orchestration.playbook import Playbook
 from mlmarket.orchestration.state import Decisions, State, utc
+from mlmarket.orchestration.statements import (
+    CLOSE_ENROLMENTS,
+    CLOSE_MEMBERSHIPS,
+    CURRENT_ENROLMENTS,
+    CURRENT_MEMBERS,
+    INSERT_TICK,
+    INSERTS,
+    OF_CONTACT,
+    OPEN_MEMBERSHIPS,
+    READS,
+    TABLES,
+)
 from mlmarket.orchestration.tables import SCHEMAS, canonical
 
 __all__ = ["SCHEMA_VERSION", "StateLockedError", "StateMovedError", "StateStore"]
 
 SCHEMA_VERSION: Final = 1
 """Of the tables in the file; a file of another version is refused."""
-
-_TABLES: Final = """
-CREATE TABLE meta (schema_version INTEGER NOT NULL);
-CREATE TABLE ticks (number INTEGER PRIMARY KEY, tick_id VARCHAR UNIQUE NOT NULL, previous VARCHAR,
-    decided_at TIMESTAMP NOT NULL, fingerprint VARCHAR NOT NULL, playbook_id VARCHAR NOT NULL,
-    versions VARCHAR[] NOT NULL);
-CREATE TABLE playbooks (playbook_id VARCHAR PRIMARY KEY, definition VARCHAR NOT NULL);
-CREATE TABLE journeys (version VARCHAR PRIMARY KEY, definition VARCHAR NOT NULL);
-CREATE TABLE memberships (segment VARCHAR NOT NULL, contact_id VARCHAR NOT NULL,
-    entered_at TIMESTAMP NOT NULL, why VARCHAR, since INTEGER NOT NULL, until INTEGER);
-CREATE TABLE changes (segment VARCHAR NOT NULL, contact_id VARCHAR NOT NULL,
-    change VARCHAR NOT NULL, why VARCHAR, tick INTEGER NOT NULL);
-CREATE TABLE skipped (segment VARCHAR NOT NULL, reason VARCHAR NOT NULL, tick INTEGER NOT NULL);
-CREATE TABLE enrolments (enrolment_id VARCHAR NOT NULL, journey VARCHAR NOT NULL,
-    version VARCHAR NOT NULL, contact_id VARCHAR NOT NULL, entered_at TIMESTAMP NOT NULL,
-    expires_at TIMESTAMP NOT NULL, position INTEGER NOT NULL, due_at TIMESTAMP NOT NULL,
-    status VARCHAR NOT NULL, holdout VARCHAR, held_for VARCHAR, ended_at TIMESTAMP,
-    goal_at TIMESTAMP, since INTEGER NOT NULL, until INTEGER);
-CREATE TABLE decisions (decision_id VARCHAR NOT NULL, tick_id VARCHAR NOT NULL,
-    decided_at TIMESTAMP NOT NULL, enrolment_id VARCHAR NOT NULL, contact_id VARCHAR NOT NULL,
-    journey VARCHAR NOT NULL, version VARCHAR NOT NULL, step VARCHAR NOT NULL,
-    outcome VARCHAR NOT NULL, reasons VARCHAR[] NOT NULL, due_at TIMESTAMP,
-    tick INTEGER NOT NULL);
-CREATE TABLE outbox (idempotency_key VARCHAR PRIMARY KEY, contact_id VARCHAR NOT NULL,
-    external_id VARCHAR, email VARCHAR, phone VARCHAR, journey VARCHAR NOT NULL,
-    version VARCHAR NOT NULL, enrolment_id VARCHAR NOT NULL, step VARCHAR NOT NULL,
-    channel VARCHAR NOT NULL, topic VARCHAR, template VARCHAR NOT NULL,
-    not_before TIMESTAMP NOT NULL, expires_at TIMESTAMP NOT NULL, tick INTEGER NOT NULL);
-"""
-_CLOSE_MEMBERSHIPS: Final = """
-UPDATE memberships SET until = $tick WHERE until IS NULL AND (segment, contact_id) NOT IN (
-    SELECT (old.segment, old.contact_id) FROM memberships AS old JOIN incoming AS new
-        ON old.segment = new.segment AND old.contact_id = new.contact_id
-        AND old.entered_at = new.entered_at AND old.why IS NOT DISTINCT FROM new.why
-    WHERE old.until IS NULL)
-"""
-_OPEN_MEMBERSHIPS: Final = """
-INSERT INTO memberships SELECT new.*, $tick, NULL FROM incoming AS new ANTI JOIN (
-    SELECT segment, contact_id FROM memberships WHERE until IS NULL) AS old
-    ON old.segment = new.segment AND old.contact_id = new.contact_id
-"""
-_CLOSE_ENROLMENTS: Final = """
-UPDATE enrolments SET until = $tick WHERE until IS NULL
-    AND enrolment_id IN (SELECT enrolment_id FROM incoming)
-"""
-_INSERTS: Final = MappingProxyType(
-    {
-        "changes": "INSERT INTO changes SELECT *, $tick FROM incoming",
-        "skipped": "INSERT INTO skipped SELECT *, $tick FROM incoming",
-        "enrolments": "INSERT INTO enrolments SELECT *, $tick, NULL FROM incoming",
-        "decisions": "INSERT INTO decisions SELECT *, $tick FROM incoming",
-        "outbox": "INSERT INTO outbox SELECT *, $tick FROM incoming",
-    }
-)
-_INSERT_TICK: Final = """
-INSERT INTO ticks VALUES ($tick, $tick_id, $previous, $decided_at, $fingerprint, $playbook_id,
-    $versions)
-"""
-_READS: Final = MappingProxyType(
-    {
-        "memberships": "SELECT * EXCLUDE (since, until) FROM memberships"
-        " WHERE since <= $tick AND (until IS NULL OR until > $tick)",
-        "changes": "SELECT * EXCLUDE (tick) FROM changes WHERE tick = $tick",
-        "skipped": "SELECT * EXCLUDE (tick) FROM skipped WHERE tick = $tick",
-        "enrolments": "SELECT * EXCLUDE (since, until) FROM enrolments WHERE since = $tick",
-        "decisions": "SELECT * EXCLUDE (tick) FROM decisions WHERE tick = $tick",
-        "outbox": "SELECT * EXCLUDE (tick) FROM outbox WHERE tick = $tick",
-    }
-)
-_CURRENT_MEMBERS: Final = "SELECT * EXCLUDE (since, until) FROM memberships WHERE until IS NULL"
-_CURRENT_ENROLMENTS: Final = "SELECT * EXCLUDE (since, until) FROM enrolments WHERE until IS NULL"
-_OF_CONTACT: Final = "SELECT * EXCLUDE (tick) FROM decisions WHERE contact_id = $contact_id"
 
 
 class StateLockedError(RunError):
@@ -199,8 +139,8 @@ class StateStore:
         return State(
             playbook=self._playbook(str(playbook_id)),
             versions=self._versions(),
-            members=self._table("memberships", _CURRENT_MEMBERS),
-            enrolments=self._table("enrolments", _CURRENT_ENROLMENTS),
+            members=self._table("memberships", CURRENT_MEMBERS),
+            enrolments=self._table("enrolments", CURRENT_ENROLMENTS),
             last_now=_aware(decided_at),
             last_tick_id=str(tick_id),
             tick_ids=frozenset(str(row[0]) for row in same),
@@ -248,13 +188,13 @@ class StateStore:
                 return False
             number = self._next_number(decisions)
             self._write_definitions(decisions)
-            self._write("memberships", decisions.memberships, _CLOSE_MEMBERSHIPS, number)
-            self._write("memberships", decisions.memberships, _OPEN_MEMBERSHIPS, number)
-            self._write("enrolments", decisions.enrolments, _CLOSE_ENROLMENTS, number)
-            for name, statement in _INSERTS.items():
+            self._write("memberships", decisions.memberships, CLOSE_MEMBERSHIPS, number)
+            self._write("memberships", decisions.memberships, OPEN_MEMBERSHIPS, number)
+            self._write("enrolments", decisions.enrolments, CLOSE_ENROLMENTS, number)
+            for name, statement in INSERTS.items():
                 self._write(name, getattr(decisions, name), statement, number)
             self._run(
-                _INSERT_TICK,
+                INSERT_TICK,
                 tick=number,
                 tick_id=decisions.tick_id,
                 previous=decisions.previous,
@@ -289,14 +229,11 @@ class StateStore:
             tick_id=tick_id,
         )
         if not found:
-            raise ConfigurationError(
-                f"The state file has no tick {tick_id[:12]}….",
-                "There is nothing to export.",
-                "run the tick first.",
-            )
+            what = f"The state file has no tick {tick_id[:12]}…."
+            raise ConfigurationError(what, "There is nothing to export.", "run the tick first.")
         number, previous, decided_at, fingerprint, playbook_id, versions = found[0]
         known = self._versions()
-        tables = {name: self._table(name, query, tick=number) for name, query in _READS.items()}
+        tables = {name: self._table(name, query, tick=number) for name, query in READS.items()}
         return Decisions(
             tick_id=tick_id,
             now=_aware(decided_at),
@@ -320,25 +257,26 @@ class StateStore:
         pyarrow.Table
             Rows of the decisions table.
         """
-        return self._table("decisions", _OF_CONTACT, contact_id=contact_id)
+        return self._table("decisions", OF_CONTACT, contact_id=contact_id)
 
     def _prepare(self, file: Path) -> None:
         present = {str(row[0]) for row in self._rows("SELECT table_name FROM duckdb_tables()")}
         if not present:
             with self._transaction():
-                self._connection.execute(_TABLES)
+                self._connection.execute(TABLES)
                 self._run("INSERT INTO meta VALUES ($version)", version=SCHEMA_VERSION)
             return
         rows = self._rows("SELECT schema_version FROM meta") if "meta" in present else []
         found = rows[0][0] if rows else None
         if found != SCHEMA_VERSION:
             is_state = found is not None
-            what = f"has version {found}, not {SCHEMA_VERSION}" if is_state else "holds other tables"
-            raise ConfigurationError(
-                f"The file {file} {what}.",
-                "State that is not understood could send messages twice.",
-                "name another file, or use the version of mlmarket that wrote it.",
+            what = (
+                f"has version {found}, not {SCHEMA_VERSION}" if is_state else "holds other tables"
             )
+            problem = f"The file {file} {what}."
+            why = "State that is not understood could send messages twice."
+            fix = "name another file, or use the version of mlmarket that wrote it."
+            raise ConfigurationError(problem, why, fix)
 
     def _next_number(self, decisions: Decisions) -> int:
         last = self._rows(
@@ -403,11 +341,9 @@ class StateStore:
             yield
         except duckdb.Error as error:
             self._connection.rollback()
-            raise RunError(
-                f"The tick could not be written: {str(error).splitlines()[0]}",
-                "The state file is as it was before.",
-                "free space or mend the cause, and repeat the tick.",
-            ) from error
+            what = f"The tick could not be written: {str(error).splitlines()[0]}"
+            fix = "free space or mend the cause, and repeat the tick."
+            raise RunError(what, "The state file is as it was before.", fix) from error
         except BaseException:
             self._connection.rollback()
             raise
@@ -420,11 +356,10 @@ def _connected(file: Path) -> duckdb.DuckDBPyConnection:
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
             raise StateLockedError(file) from error
-        raise ConfigurationError(
-            f"The state file {file} cannot be opened: {str(error).splitlines()[0]}",
-            "Without it nobody knows what was sent before.",
-            "check that the folder exists and that the file is a state file of mlmarket.",
-        ) from error
+        what = f"The state file {file} cannot be opened: {str(error).splitlines()[0]}"
+        why = "Without it nobody knows what was sent before."
+        fix = "check that the folder exists and that the file is a state file of mlmarket."
+        raise ConfigurationError(what, why, fix) from error
 
 
 def _aware(moment: object) -> datetime:

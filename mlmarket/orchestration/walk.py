@@ -9,9 +9,10 @@ is *withheld* and they move on, as those who were sent it do; for any other reas
 at the step like everybody else. So both groups stay comparable.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import ibis
 import numpy as np
@@ -19,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlmarket.orchestration.bench import Bench
 from mlmarket.orchestration.gates import Bits, Gatekeeper, Reason, named, read_names
 from mlmarket.orchestration.journey import Journey, Message, WaitStep
 from mlmarket.orchestration.tables import DECISIONS, ENROLMENTS, canonical
@@ -208,14 +210,14 @@ class Walk:
         """Return the enrolments that are new or have changed."""
         return canonical("enrolments", self.table().filter(pa.array(self._changed)))
 
-    def decisions(self, tick_id: str, bench: Any) -> pa.Table:
+    def decisions(self, tick_id: str, bench: Bench) -> pa.Table:
         """Return the decisions of the tick.
 
         Parameters
         ----------
         tick_id : str
             The tick.
-        bench : ibis.backends.duckdb.Backend
+        bench : Bench
             Where to compute.
 
         Returns
@@ -255,10 +257,10 @@ def _times(column: pa.ChunkedArray) -> Times:
     return np.array(column.to_numpy(), dtype="datetime64[us]")
 
 
-def _coded(column: pa.ChunkedArray, code: Any) -> Bits:
+def _coded(column: pa.ChunkedArray, code: Callable[[str | None], int]) -> Bits:
     """Return a number for each text, asking ``code`` once for each different one."""
     encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
-    codes = np.array([int(code(text)) for text in encoded.dictionary.to_pylist()], dtype=np.int64)
+    codes = np.array([code(text) for text in encoded.dictionary.to_pylist()], dtype=np.int64)
     places = encoded.indices.to_numpy()
     return codes[places] if len(places) else np.zeros(0, dtype=np.int64)
 
@@ -278,5 +280,3 @@ def _listed(bits: Bits) -> pa.Array:
     different, places = np.unique(bits, return_inverse=True)
     lists = [named(int(one)) for one in different]
     return pa.array(lists, type=pa.list_(pa.string())).take(pa.array(places))
-
-

@@ -12,9 +12,9 @@ from typing import Final, TypeAlias
 
 import ibis
 import ibis.expr.types as ir
-from pydantic_core import PydanticCustomError
 
 from mlmarket.errors import suggestion
+from mlmarket.orchestration.documents import refuse
 
 __all__ = ["FORMATS", "Clause", "Placeholder", "clauses_of", "filled"]
 
@@ -72,15 +72,13 @@ def _clause(text: str) -> Clause:
         parts.append(text[position : found.start()])
         form = found[2].strip() if found[2] is not None else "text"
         if form not in FORMATS:
-            message = "in 'why' there is no form '{form}'"
-            context = {"form": form, "fix": suggestion(form, FORMATS)}
-            raise PydanticCustomError("form", message, context)
+            refuse(f"in 'why' there is no form '{form}'", suggestion(form, FORMATS))
         parts.append(Placeholder(found[1].strip(), form))
         position = found.end()
     parts.append(text[position:])
     if any(isinstance(part, str) and re.search(r"[{}]", part) for part in parts):
-        message = "in 'why' a brace is open, doubled or empty"
-        raise PydanticCustomError("brace", message, {"fix": "write {column} or {column:form}."})
+        problem = "in 'why' a brace is open, doubled or empty"
+        refuse(problem, "write {column} or {column:form}.")
     return tuple(part for part in parts if part)
 
 
@@ -142,8 +140,8 @@ def _percent(share: ir.FloatingValue) -> ir.StringValue:
     # "0%" and "100%" would claim a certainty that no model has.
     rounded = (share * 100).round().cast("int64").cast("string") + "%"
     return ibis.cases(
-        ((share > 0) & (share < 0.005), "under 1%"),  # noqa: PLR2004 - half a per cent
-        ((share < 1) & (share >= 0.995), "over 99%"),  # noqa: PLR2004
+        ((share > 0) & (share < 0.005), "under 1%"),
+        ((share < 1) & (share >= 0.995), "over 99%"),
         else_=rounded,
     )
 
