@@ -1,0 +1,287 @@
+"""What is known about people at a given moment: addresses, consents, behaviour?
+
+All that orchestration reads of a market goes through here, and everything dated after ``now`` is
+left out here. Each reading is one small aggregate computed where the data lies.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Protocol
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from mlmarket.errors import DataContractError
+from mlmarket.expressions import Type, schema_of
+
+__all__ = [
+    "ADDRESSES",
+    "Behaviour",
+    "consents_known",
+    "contacts_known",
+    "goals_reached",
+    "one_row_each",
+    "setbacks_known",
+]
+
+ADDRESSES: Final = ("external_id", "email", "phone")
+"""Columns of ``contacts`` that a mailer can be given."""
+
+_SETBACKS: Final = ("bounce", "complaint", "unsubscribe")
+
+
+class Behaviour(Protocol):
+    """A source of people and of what they do; :class:`mlmarket.market.Market` is one."""
+
+    def has(self, table: str) -> bool:
+        """Say whether there is a table of that name."""
+        ...
+
+    def table(self, name: str) -> ir.Table:
+        """Return one of the tables of the data contract."""
+        ...
+
+    def activity(self, *types: str) -> ir.Table:
+        """Return the behaviour of the given types, with the columns of ``ACTIVITY``."""
+        ...
+
+
+def contacts_known(events: Behaviour, now: datetime) -> ir.Table | None:
+    """Return one row a contact with the attributes that hold at a moment.
+
+    Parameters
+    ----------
+    events : Behaviour
+        The source.
+    now : datetime
+        UTC without a zone.
+
+    Returns
+    -------
+    ibis.expr.types.Table or None
+        Not yet computed: ``contact_id`` as text and every attribute that expressions can use.
+        None where there is no such table.
+    """
+    if not events.has("contacts"):
+        return None
+    contacts = _texts(events.table("contacts"), "contact_id", *ADDRESSES)
+    contacts = contacts.filter(contacts["contact_id"].notnull())
+    if "created_at" in contacts.columns:
+        contacts = contacts.filter(_not_after(contacts["created_at"], now))
+    if "valid_from" in contacts.columns:
+        contacts = _latest(contacts.filter(_not_after(contacts["valid_from"], now)))
+    usable = [name for name, kind in schema_of(contacts).items() if kind is not Type.UNKNOWN]
+    return contacts.select(usable)
+
+
+def one_row_each(contacts: pa.Table, table: str) -> pa.Table:
+    """Return the table, refused where a contact stands in it twice.
+
+    Parameters
+    ----------
+    contacts : pyarrow.Table
+        With ``contact_id``.
+    table : str
+        Its name, for the message.
+
+    Returns
+    -------
+    pyarrow.Table
+        The same.
+
+    Raises
+    ------
+    DataContractError
+        Where a contact occurs twice or is missing.
+    """
+    ids = contacts["contact_id"]
+    if ids.null_count or len(ids.unique()) < len(ids):
+        several = len(ids) - len(ids.unique())
+        what = f"Table '{table}' does not hold one row a contact: {several} rows too many"
+        what += f", {ids.null_count} without contact_id."
+        why = "A person who stands there twice would be messaged twice."
+        raise DataContractError(what, why, "keep one row for each contact_id.")
+    return contacts
+
+
+def _latest(contacts: ir.Table) -> ir.Table:
+    # A row without valid_from holds from the beginning, so it comes first.
+    order = [
+        contacts["valid_from"].isnull(),
+        contacts["valid_from"].desc(),
+    ]
+    ranked = contacts.mutate(
+        _place=ibis.row_number().over(group_by=contacts["contact_id"], order_by=order)
+    )
+    return ranked.filter(ranked["_place"] == 0).drop("_place")
+
+
+def consents_known(
+    events: Behaviour, now: datetime, *, channels: Sequence[str], topics: Sequence[str]
+) -> pa.Table:
+    """Return the latest grant and the latest refusal of each person, channel and topic.
+
+    Whatever is not a clear grant counts as a refusal: ``granted`` missing, or a refusal without
+    its time (which counts as new) or its channel (which counts for each). A grant without its
+    time is no grant.
+
+    Parameters
+    ----------
+    events : Behaviour
+        The source; without the table, nobody has consented.
+    now : datetime
+        UTC without a zone.
+    channels : sequence of str
+        Channels that matter.
+    topics : sequence of str
+        Topics that matter, in small letters.
+
+    Returns
+    -------
+    pyarrow.Table
+        contact_id, channel (empty for a refusal of each), topic (empty for every topic),
+        granted_at, refused_at.
+    """
+    if not events.has("consents"):
+        return _CONSENTS.empty_table()
+    table = events.table("consents")
+    consents = table.select(
+        contact_id=table["contact_id"].cast("string"),
+        channel=_word(table, "channel"),
+        topic=_word(table, "topic"),
+        is_grant=table["granted"].cast("boolean").fill_null(False),  # noqa: FBT003
+        changed_at=table["changed_at"].cast("timestamp(6)"),
+    )
+    known = consents["changed_at"].isnull() | (consents["changed_at"] <= _at(now))
+    is_grant = consents["is_grant"]
+    consents = consents.filter(
+        known,
+        consents["channel"].isin(channels) | ((consents["channel"] == "") & ~is_grant),
+        consents["topic"].isin(["", *topics]),
+        ~is_grant | consents["changed_at"].notnull(),
+    )
+    dated = consents.mutate(changed_at=consents["changed_at"].fill_null(_at(now)))
+    latest = dated.group_by("contact_id", "channel", "topic").agg(
+        granted_at=dated["changed_at"].max(where=dated["is_grant"]),
+        refused_at=dated["changed_at"].max(where=~dated["is_grant"]),
+    )
+    return latest.to_pyarrow().cast(_CONSENTS)
+
+
+def setbacks_known(events: Behaviour, now: datetime) -> pa.Table:
+    """Return when a person's messages last bounced, were reported or led to an unsubscription.
+
+    The channel is that of the message which the activity's ``row_id`` names. Where it cannot be
+    found, the setback counts for each channel.
+
+    Parameters
+    ----------
+    events : Behaviour
+        The source.
+    now : datetime
+        UTC without a zone.
+
+    Returns
+    -------
+    pyarrow.Table
+        contact_id, channel (empty for each), and the last time of each kind: bounce, complaint,
+        unsubscribe.
+    """
+    activity = _known(events.activity(*_SETBACKS), now)
+    activity = activity.filter(activity["type"].isin(_SETBACKS))
+    activity = activity.select(
+        "type",
+        contact_id=activity["contact_id"].cast("string"),
+        occurred_at=activity["occurred_at"].cast("timestamp(6)"),
+        row_id=activity["row_id"].cast("string"),
+    )
+    if events.has("messages"):
+        messages = events.table("messages")
+        channels = messages.select(
+            message_id=messages["message_id"].cast("string"), channel=_word(messages, "channel")
+        ).distinct()
+        activity = activity.left_join(channels, activity["row_id"] == channels["message_id"])
+        activity = activity.mutate(channel=activity["channel"].fill_null(""))
+    else:
+        activity = activity.mutate(channel=ibis.literal(""))
+    last = activity.group_by("contact_id", "channel").agg(
+        **{kind: activity["occurred_at"].max(where=activity["type"] == kind) for kind in _SETBACKS}
+    )
+    return last.to_pyarrow().cast(_LAST_SETBACKS)
+
+
+def goals_reached(
+    events: Behaviour, now: datetime, *, types: Sequence[str], since: datetime
+) -> pa.Table:
+    """Return when people did one of several things.
+
+    Parameters
+    ----------
+    events : Behaviour
+        The source.
+    now : datetime
+        UTC without a zone.
+    types : sequence of str
+        Types of behaviour.
+    since : datetime
+        Only what happened after this moment.
+
+    Returns
+    -------
+    pyarrow.Table
+        contact_id, type, occurred_at; no row twice.
+    """
+    activity = _known(events.activity(*types), now)
+    activity = activity.filter(activity["type"].isin(types), activity["occurred_at"] > _at(since))
+    done = activity.select(
+        contact_id=activity["contact_id"].cast("string"),
+        type=activity["type"],
+        occurred_at=activity["occurred_at"].cast("timestamp(6)"),
+    )
+    return done.distinct().to_pyarrow().cast(_GOALS)
+
+
+_CONSENTS: Final = pa.schema(
+    {
+        "contact_id": pa.string(),
+        "channel": pa.string(),
+        "topic": pa.string(),
+        "granted_at": pa.timestamp("us"),
+        "refused_at": pa.timestamp("us"),
+    }
+)
+_LAST_SETBACKS: Final = pa.schema(
+    {
+        "contact_id": pa.string(),
+        "channel": pa.string(),
+        **dict.fromkeys(_SETBACKS, pa.timestamp("us")),
+    }
+)
+_GOALS: Final = pa.schema(
+    {"contact_id": pa.string(), "type": pa.string(), "occurred_at": pa.timestamp("us")}
+)
+
+
+def _at(moment: datetime) -> ir.TimestampScalar:
+    return ibis.literal(moment, type="timestamp(6)")
+
+
+def _not_after(column: ir.Value, now: datetime) -> ir.BooleanValue:
+    return column.isnull() | (column <= _at(now))
+
+
+def _known(activity: ir.Table, now: datetime) -> ir.Table:
+    happened = activity["occurred_at"] <= _at(now)
+    return activity.filter(happened, _not_after(activity["available_at"], now))
+
+
+def _texts(table: ir.Table, *columns: str) -> ir.Table:
+    return table.mutate(**{name: table[name].cast("string") for name in columns if name in table})
+
+
+def _word(table: ir.Table, column: str) -> ir.StringValue:
+    """Return a column as trimmed small letters, empty where missing or not there."""
+    if column not in table.columns:
+        return ibis.literal("")
+    return table[column].cast("string").strip().lower().fill_null("")
