@@ -49,6 +49,7 @@ class PurchaseModel(SupervisedPredictor):
         answer = Answer(
             probability=f"purchase_probability_{span.lower()}",
             description=f"probability of at least one order within {span}",
+            outcome=f"buyers within {parse_duration(span).days} days",
             facts=_FACTS,
         )
         question = _question("purchase", "Who will buy", "order", span, eligible, answer)
@@ -79,6 +80,7 @@ class ChurnModel(SupervisedPredictor):
         answer = Answer(
             probability=f"churn_probability_{span.lower()}",
             description=f"probability of no order within {span}",
+            outcome=f"people without an order within {parse_duration(span).days} days",
             grade="churn_risk",
             grades=(("low", 0.0), ("medium", 0.5), ("high", 0.8)),
         )

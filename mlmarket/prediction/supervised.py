@@ -80,6 +80,8 @@ class Answer:
         Name of its column.
     description : str
         What it says.
+    outcome : str
+        What a sum of probabilities counts, such as ``buyers within 30 days``.
     grade : str, optional
         Name of a column with the probability in words.
     grades : tuple of (str, float)
@@ -90,6 +92,7 @@ class Answer:
 
     probability: str
     description: str
+    outcome: str
     grade: str = ""
     grades: tuple[tuple[str, float], ...] = ()
     facts: tuple[Fact, ...] = ()
@@ -355,6 +358,27 @@ class SupervisedPredictor:
         wanted = known if contacts is None else set(contacts)
         answered = set(table.column(CONTACT_ID).to_pylist())
         return Predictions(table, self._missing(sorted(wanted - answered), known, as_of))
+
+    def shortfall(self, market: "Market", *, as_of: datetime) -> str:
+        """Return what the predictor lacks to learn, without learning.
+
+        Parameters
+        ----------
+        market : Market
+            The tables.
+        as_of : datetime
+            When it would learn.
+
+        Returns
+        -------
+        str
+            Empty where nothing is missing.
+        """
+        try:
+            self._prepare(market, as_of)
+        except DeclinedError as error:
+            return error.fix.removeprefix("it needs ").rstrip(".")
+        return ""
 
     def save(self, folder: Path) -> None:
         """Write what was learned: ``card.json`` and the learner's own files.

@@ -164,7 +164,11 @@ class TargetModel(SupervisedPredictor):
             horizon=span,
             eligible=gate,
             needs=frozenset(_tables_of(behaviour)),
-            answer=Answer(column, f"probability of '{behaviour}' within {duration_text(span)}"),
+            answer=Answer(
+                column,
+                f"probability of '{behaviour}' within {duration_text(span)}",
+                f"people with '{behaviour}' within {span.days} days",
+            ),
             candidates=Candidates(
                 challenger=(lambda: EstimatorLearner(estimator)) if own else blend,
                 baselines={"base_rate": BaseRate},
