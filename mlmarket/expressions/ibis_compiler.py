@@ -6,7 +6,7 @@ look costs one copy of the formula in the query, hence the limit on divisors ins
 """
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce, singledispatch
@@ -197,6 +197,8 @@ def _(node: Concatenation, target: Target) -> ir.Value:
 
 @_value.register(Comparison)
 def _(node: Comparison, target: Target) -> ir.Value:
+    if any(isinstance(side, Literal) and side.value is None for side in node.children):
+        return ibis.null("boolean")  # Ibis would ask whether the other side is null
     compared = (_operand(side, target) for side in node.children)
     return _COMPARISONS[node.sign](*_alike(*compared))
 
@@ -215,11 +217,19 @@ def _operand(node: Node, target: Target) -> ir.Value:
 
 
 def _alike(*values: ir.Value) -> tuple[ir.Value, ...]:
-    """Return values that can be compared: integers as they are, other numbers in float64."""
-    dtypes = [value.type() for value in values]
-    if all(dtype.is_integer() for dtype in dtypes) or kind_of(dtypes[0]) is not Type.NUMBER:
+    """Return values that can be compared: integers with all digits, other numbers in float64."""
+    if kind_of(values[0].type()) is not Type.NUMBER:
         return values
+    if all(value.type().is_integer() for value in values):
+        return tuple(map(_signed, values))
     return tuple(value.cast("float64") for value in values)
+
+
+def _signed(value: ir.Value) -> ir.Value:
+    # Ibis compares no unsigned integer with a negative literal.
+    if not value.type().is_unsigned_integer():
+        return value
+    return value.cast("decimal(20, 0)" if value.type().is_uint64() else "int64")
 
 
 @_value.register(Between)
@@ -242,12 +252,17 @@ def _(node: Membership, target: Target) -> ir.Value:
     parts: list[ir.Value] = [ibis.null("boolean")] if missing else []
     if value.type().is_integer():
         exact = [choice for choice in choices if choice.type().is_integer()]
-        parts += [value.isin(exact)] if exact else []
+        parts += _isin(value, exact)
         choices = [choice for choice in choices if not choice.type().is_integer()]
-    if choices:
-        value, *choices = _alike(value, *choices)
-        parts.append(value.isin(choices))
+    parts += _isin(value, choices)
     return reduce(operator.or_, parts)
+
+
+def _isin(value: ir.Value, choices: Sequence[ir.Value]) -> list[ir.Value]:
+    if not choices:
+        return []
+    value, *choices = _alike(value, *choices)
+    return [value.isin(choices)]
 
 
 @_value.register(Like)

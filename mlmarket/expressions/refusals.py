@@ -231,7 +231,7 @@ def refusal_of_word(token: Token, following: Token) -> Refusal | None:
 
 
 def _of_sign(sign: str, *, after_value: bool) -> Refusal:
-    if sign == ")" and not after_value:
+    if sign in {")", ","} and not after_value:
         return _VALUE_MISSING
     if sign in _SIGNS:
         return _SIGNS[sign]

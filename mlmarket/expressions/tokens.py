@@ -21,7 +21,7 @@ MAX_LENGTH = 10_000
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
-_QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|['"]""")
+_QUOTED = re.compile(r"""'(?:[^']|'')*+'|"(?:[^"]|"")*+"|['"]""")
 
 
 class Form(Enum):
