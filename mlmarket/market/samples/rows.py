@@ -1,7 +1,6 @@
 """What do the tables look like, row by row?"""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -11,31 +10,25 @@ import pyarrow.compute as pc
 from mlmarket.market.samples.attributes import Texts, describe
 from mlmarket.market.samples.baskets import Lines
 from mlmarket.market.samples.browsing import EVENT_TYPES, FORMS, Events
-from mlmarket.market.samples.calendar import HOUR, SECOND
-from mlmarket.market.samples.campaigns import TOPICS_OF_MAIL, VARIANTS, Campaigns
+from mlmarket.market.samples.calendar import SECOND
+from mlmarket.market.samples.campaigns import Campaigns
 from mlmarket.market.samples.catalogue import TOPICS, Catalogue
-from mlmarket.market.samples.draws import Flags, Ints
 from mlmarket.market.samples.leads import Leads
 from mlmarket.market.samples.life import Lives
-from mlmarket.market.samples.mail import Batch
-from mlmarket.market.samples.people import NEVER, People
+from mlmarket.market.samples.people import People
 from mlmarket.market.samples.writer import booleans, money, names, numbers, serial, times
 
 __all__ = [
     "Story",
     "campaign_ids",
-    "consent_rows",
     "contact_rows",
     "event_rows",
     "item_ids",
     "item_rows",
-    "message_rows",
     "order_rows",
     "outcome_rows",
 ]
 
-CHANNELS_USED: Final = ("email", "push")
-_CONSENT_SOURCES: Final = ("sign_up_form", "preference_centre", "unsubscribe_link", "complaint")
 _LATE_SHARE: Final = 0.1
 _DAY_SECONDS: Final = 86_400
 
@@ -212,50 +205,6 @@ def event_rows(story: Story, catalogue: Catalogue, campaigns: Campaigns) -> pa.T
     )
 
 
-def message_rows(story: Story, campaigns: Campaigns, end: int) -> pa.Table:
-    """Return rows of the table ``messages``.
-
-    Parameters
-    ----------
-    story : Story
-        What happened.
-    campaigns : Campaigns
-        The plan.
-    end : int
-        End of the period, microseconds since 1970 UTC.
-
-    Returns
-    -------
-    pyarrow.Table
-        Sorted by contact and time.
-    """
-    sent = _by_person(story.lives.batches)
-    read, proxied, left = sent["read"], sent["proxied"], sent["left"]
-    left = np.where(left < end, left, -1)
-    complained = sent["complained"] > 0
-    by_proxy = (proxied >= 0) & ((read < 0) | (proxied < read))
-    campaign, variant = sent["campaign"], sent["variant"]
-    return pa.table(
-        {
-            "message_id": serial(f"M{story.block:04d}", np.arange(campaign.size), 7),
-            "contact_id": names(story.ids, sent["person"]),
-            "channel": names(CHANNELS_USED, campaigns.push[campaign].astype(np.int64)),
-            "sent_at": times(sent["sent"]),
-            "campaign_id": names(campaign_ids(campaigns), campaign),
-            "topic": names(TOPICS_OF_MAIL, campaigns.topic[campaign]),
-            "variant": names(VARIANTS, variant),
-            "propensity": numbers(campaigns.propensity[campaign, variant]),
-            "delivered_at": times(sent["delivered"]),
-            "opened_at": times(np.where(by_proxy, proxied, read)),
-            "clicked_at": times(sent["clicked"]),
-            "bounced_at": times(sent["bounced"]),
-            "complained_at": times(np.where(complained, left, -1)),
-            "unsubscribed_at": times(np.where(complained, -1, left)),
-            "is_machine_open": booleans(by_proxy & (sent["flagged"] > 0)),
-        }
-    )
-
-
 def order_rows(story: Story, catalogue: Catalogue) -> pa.Table:
     """Return rows of the table ``orders``; a return has the id of its order with an R before it.
 
@@ -285,50 +234,6 @@ def order_rows(story: Story, catalogue: Catalogue) -> pa.Table:
             "quantity": numbers(lines.quantity[row]),
             "amount": money(lines.cents[row]),
             "available_at": times(lines.available[row]),
-        }
-    )
-
-
-def consent_rows(story: Story, end: int) -> pa.Table:
-    """Return rows of the table ``consents``; without a row nothing is known.
-
-    Parameters
-    ----------
-    story : Story
-        What happened.
-    end : int
-        End of the period, microseconds since 1970 UTC.
-
-    Returns
-    -------
-    pyarrow.Table
-        Sorted by contact and time.
-    """
-    mailing = story.people.mailing
-    left = _by_person(story.lives.batches)
-    left = {name: values[left["left"] >= 0] for name, values in left.items()}
-    parts = [
-        *_answers(story, 0, mailing.email_at, mailing.email_refused),
-        *_answers(story, 1, mailing.push_at, mailing.push_refused),
-        _Decisions(left["person"], left["left"], 0, granted=False, source=2 + left["complained"]),
-    ]
-    sizes = [part.person.size for part in parts]
-    person = np.concatenate([part.person for part in parts])
-    time = np.concatenate([part.time for part in parts])
-    channel = np.repeat([part.channel for part in parts], sizes)
-    granted = np.repeat([part.granted for part in parts], sizes)
-    source = np.concatenate([part.source for part in parts])
-    row = np.lexsort((channel, time, person))
-    row = row[time[row] < end]
-    return pa.table(
-        {
-            "contact_id": names(story.ids, person[row]),
-            "channel": names(CHANNELS_USED, channel[row]),
-            "granted": booleans(granted[row]),
-            "changed_at": times(time[row]),
-            "topic": pa.nulls(row.size, pa.string()),
-            "source": names(_CONSENT_SOURCES, source[row]),
-            "legal_basis": names(("consent",), np.zeros(row.size, dtype=np.int64)),
         }
     )
 
@@ -367,37 +272,3 @@ def outcome_rows(rng: np.random.Generator, story: Story, begin: int) -> pa.Table
             "available_at": times(np.where(late, time + wait, -1)[row]),
         }
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Decisions:
-    """Some decisions on one channel; ``source`` is an index into ``_CONSENT_SOURCES``."""
-
-    person: Ints
-    time: Ints
-    channel: int
-    granted: bool
-    source: Ints
-
-
-def _answers(story: Story, channel: int, since: Ints, refused: Flags) -> Iterator[_Decisions]:
-    created = story.people.arrivals.created
-    yes, no = np.flatnonzero(since < NEVER), np.flatnonzero(refused)
-    later = (since[yes] - created[yes] > HOUR).astype(np.int64)
-    yield _Decisions(yes, since[yes], channel, granted=True, source=later)
-    at_once = np.zeros(no.size, dtype=np.int64)
-    yield _Decisions(no, created[no] + SECOND, channel, granted=False, source=at_once)
-
-
-def _by_person(batches: tuple[Batch, ...]) -> dict[str, Ints]:
-    """Return the facts of all messages by name, sorted by person and time."""
-    nobody = np.zeros(0, dtype=np.int64)
-    named = [f.name for f in fields(Batch) if f.name != "campaign"]
-    facts = {
-        name: np.concatenate([nobody, *(getattr(batch, name) for batch in batches)])
-        for name in named
-    }
-    sizes = [batch.person.size for batch in batches]
-    facts["campaign"] = np.repeat(np.array([b.campaign for b in batches], dtype=np.int64), sizes)
-    row = np.lexsort((facts["sent"], facts["person"]))
-    return {name: values[row] for name, values in facts.items()}

@@ -20,16 +20,15 @@ from mlmarket.market.samples.draws import Ints
 from mlmarket.market.samples.leads import draw_leads
 from mlmarket.market.samples.life import live
 from mlmarket.market.samples.mail import Postman
+from mlmarket.market.samples.mail_rows import consent_rows, message_rows
 from mlmarket.market.samples.oracle import foresee
 from mlmarket.market.samples.people import draw_people
 from mlmarket.market.samples.places import offsets
 from mlmarket.market.samples.rows import (
     Story,
-    consent_rows,
     contact_rows,
     event_rows,
     item_rows,
-    message_rows,
     order_rows,
     outcome_rows,
 )
