@@ -99,6 +99,7 @@ $(LOWEST)/package.stamp: $(DEV)/locked.stamp pyproject.toml
 		echo "The lowest versions are tested on Python 3.11; $(PYTHON_LOWEST) is another." >&2; \
 		echo "Fix: make test-lowest PYTHON_LOWEST=/path/to/python3.11" >&2; exit 2; }
 	$(call new_environment,$(LOWEST),$(PYTHON_LOWEST))
+	rm -f $(LOWEST)/requirements.txt
 	$(UV) --resolution lowest-direct --python $(LOWEST)/bin/python --group dev --no-header \
 		--generate-hashes --output-file $(LOWEST)/requirements.txt pyproject.toml
 	$(LOWEST)/bin/python $(LOCKED) --requirement $(LOWEST)/requirements.txt
@@ -120,7 +121,7 @@ define new_environment
 		echo "$(2) cannot make virtual environments." >&2; \
 		echo "Fix: install its venv module, on Debian: apt-get install python3-venv" >&2; exit 2; }
 	$(2) -m venv $(1)
-	@echo "Installing what the lock names into $(1): a minute or two, about 1.5 GB."
+	@echo "Installing what the lock names into $(1): a minute or two, over 1 GB."
 endef
 
 # $(call need_openmp,FOLDER)
