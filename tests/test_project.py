@@ -81,6 +81,8 @@ def _missing_sections(thing: type | object) -> list[str]:
     text = vars(thing).get("__doc__") if inspect.isclass(thing) else thing.__doc__
     if not text:
         return ["docstring"]
+    if "Parameters as in :func:" in text:  # one of a family that takes and gives the same
+        return []
     headings = set(re.findall(r"^ *(\w+)\n *-{3,}$", inspect.cleandoc(text), flags=re.MULTILINE))
     wanted = []
     if _takes_arguments(thing) and not headings & {"Parameters", "Attributes"}:
