@@ -330,7 +330,7 @@ def report(config: Config = _CONFIG, day: Day = None, output: Output = None) -> 
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where to write.")] = Path("mlmarket-demo"),
+    folder: Annotated[Path, typer.Option(help="Where to write.")] = Path("demo"),
 ) -> None:
     """Run three nights on the sample shop that comes with mlmarket."""
     from mlmarket.nightly import run_night
