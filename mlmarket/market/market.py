@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
@@ -265,7 +265,9 @@ class Market:
         Returns
         -------
         datetime
-            What the configuration says, else the table's latest time; never after `as_of`.
+            What the configuration says, else the table's latest time; never after `as_of`. A table
+            with rows of the last 24 hours before `as_of` is complete until then: it is loaded every
+            day, and a shop closes some hours before midnight.
 
         Raises
         ------
@@ -293,7 +295,10 @@ class Market:
         latest = table[spec.time].max().execute()
         if latest is None or latest != latest:
             return datetime.fromtimestamp(0, UTC)
-        return cast("datetime", latest.to_pydatetime()).replace(tzinfo=UTC)
+        until = cast("datetime", latest.to_pydatetime()).replace(tzinfo=UTC)
+        if as_of is not None and until >= as_of - timedelta(days=1):
+            return as_of
+        return until
 
     def contacts(self, *, as_of: "datetime | ir.Table") -> "ir.Table":
         """Return the contacts known at an instant, with the attributes they had then.
