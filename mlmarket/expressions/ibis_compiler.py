@@ -93,7 +93,7 @@ def compile_node(node: Node, target: Target) -> ir.Value:
 
 @singledispatch
 def _value(node: Node, target: Target) -> ir.Value:
-    raise NotImplementedError(type(node).__name__)
+    raise TypeError(type(node).__name__)
 
 
 @_value.register(Literal)
