@@ -66,7 +66,10 @@ class DocumentError(ConfigurationError):
     """
 
     def __init__(self, path: Path | str, place: str, problem: str, fix: str) -> None:
-        super().__init__(f"{path}, {place}: {problem}.", _REFUSED, fix)
+        # An expression's error draws the place below its first line.
+        first, newline, picture = problem.partition("\n")
+        what = f"{path}, {place}: {first.rstrip('.')}.{newline}{picture}"
+        super().__init__(what, _REFUSED, fix)
 
 
 def refuse(problem: str, fix: str) -> NoReturn:
