@@ -76,7 +76,7 @@ def test_the_canonical_form_is_the_journey_again(tmp_path):
     ("old", "new", "what", "fix"),
     [
         ("goal:", "gaol:", "journey 'win_back': there is no key 'gaol'", "'goal'"),
-        ("goal: order\n", "", "journey 'win_back', key 'goal': field required", ""),
+        ("goal: order\n", "", "journey 'win_back', key 'goal': it is missing", ""),
         ("  - wait: 1D", "  - wiat: 1D", "key 'steps.1': there is no step 'wiat'", "'wait'"),
         ("  - wait: 1D", "  - wait", "key 'steps.1': a step is one key with its value", "wait: 7D"),
         ("  - wait: 1D", "  - wait: 7", "key 'steps.1.wait': 7 is not a length of time", "7D"),
@@ -89,7 +89,8 @@ def test_the_canonical_form_is_the_journey_again(tmp_path):
         ("expires_after: 30D", "expires_after: 36h", "expires before its last message", "later"),
         ("holdout: 0.10", "holdout: 1", "key 'holdout': input should be less than 1", ""),
         ("left_segment: true", "left_segment: yes please", "key 'exit.left_segment'", ""),
-        ("journey: win_back", "journey: win back", "key 'journey'", ""),
+        ("journey: win_back", "journey: win back", "key 'journey': it is not a name", "letters"),
+        ("title: Win", "title: |\n  Win\n ", "key 'title': it is more than one line", "> sign"),
         ("journey: win_back", "journey: ../win_back", "key 'journey'", ""),
         ("{segment: leaving}", "leaving", "key 'entry'", ""),
     ],

@@ -116,10 +116,11 @@ def test_a_segment_whose_prediction_is_missing_tonight_keeps_its_members(kit, sh
 
 
 def test_a_column_without_any_value_counts_as_missing(kit, shop):
-    empty = pa.table({"contact_id": ["p00"], "churn_probability_90d": pa.nulls(1)})
-    made = run(kit, book(kit.LEAVING), shop, kit.scores(p00=0.9), empty)
-    assert members(made[1]) == {"p00"}
-    assert len(made[1].skipped) == 1
+    untyped = pa.table({"contact_id": ["p00"], "churn_probability_90d": pa.nulls(1)})
+    for empty in (untyped, kit.scores(p00=None), kit.scores()):
+        made = run(kit, book(kit.LEAVING), shop, kit.scores(p00=0.9), empty)
+        assert members(made[1]) == {"p00"}
+        assert len(made[1].skipped) == 1
 
 
 def test_nobody_leaves_a_journey_because_a_prediction_is_missing(kit, one_shop):
