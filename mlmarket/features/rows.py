@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["behaviour_rows", "known_rows", "matches", "tables_of"]
 
+_NO: Final = False
 _ORDER_TYPES: Final = frozenset({"order", "return"})
 
 
@@ -160,4 +161,4 @@ def matches(table: "ir.Table", behaviour: Behaviour) -> "ir.BooleanValue":
         schema = {name: kinds[name] for name in ACTIVITY}
         condition = parse_condition(behaviour.where, schema=schema).to_ibis(table)
         same &= cast("ir.BooleanValue", condition)
-    return same.fill_null(value=False)
+    return same.fill_null(_NO)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SnapshotSpec", "build"]
 
+_NO: Final = False
 _NUMBER: Final = itertools.count()
 """Names tables of the caller, so that two that are read at a time do not meet."""
 
@@ -187,7 +188,7 @@ def _rows(
         did = compile_label(market, spec.label, at=at, horizon=spec.horizon, known_at=known_at)
         keys = [CONTACT_ID] if isinstance(at, datetime) else [CONTACT_ID, AS_OF]
         joined = table.left_join(did.mutate(did__it=True), keys)
-        happened = joined.did__it.fill_null(value=False)
+        happened = joined.did__it.fill_null(_NO)
         label = (~happened if spec.label.negated else happened).cast("int8")
         table = joined.select(*table.columns, **{LABEL: label})
     return table.order_by([AS_OF, CONTACT_ID])
