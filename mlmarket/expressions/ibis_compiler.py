@@ -92,7 +92,7 @@ def compile_node(node: Node, target: Target) -> ir.Value:
 
 
 @singledispatch
-def _value(node: Node, target: Target) -> ir.Value:
+def _value(node: Node, _target: Target) -> ir.Value:
     raise TypeError(type(node).__name__)
 
 

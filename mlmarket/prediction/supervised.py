@@ -17,7 +17,7 @@ from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.time import duration_text, to_utc
 from mlmarket.prediction.evidence import Evidence
 from mlmarket.prediction.fitted import Fitted, read_card
-from mlmarket.prediction.predictor import Predictions, Schema
+from mlmarket.prediction.predictor import DeclinedError, Predictions, Schema
 from mlmarket.prediction.question import Question
 from mlmarket.prediction.study import (
     Study,
@@ -281,7 +281,8 @@ class SupervisedPredictor:
             Empty where nothing is missing.
         """
         try:
-            self._prepare(market, as_of)
+            self._require_tables(market)
+            self._plan(market, as_of)
         except DeclinedError as error:
             return error.fix.removeprefix("it needs ").rstrip(".")
         return ""
