@@ -145,10 +145,16 @@ class Reading:
 
         Times with an offset are in UTC; others are what the clock on the wall showed.
         """
+        written = self.written_clock(text)
+        if self.time_format is not None:
+            return written
+        zoned = text.re_search(_ZONED)
+        return cast("ir.TimestampValue", zoned.ifelse(self._from_zoned(text), written))
+
+    def written_clock(self, text: "ir.StringValue") -> "ir.TimestampValue":
+        """Return times written as text without a look at the zone behind them."""
         if self.time_format is None:
-            written = cast("ir.TimestampValue", text.try_cast(_TIME))
-            zoned = self._from_zoned(text)
-            return cast("ir.TimestampValue", text.re_search(_ZONED).ifelse(zoned, written))
+            return cast("ir.TimestampValue", text.try_cast(_TIME))
         if _ZONE_DIRECTIVE.search(self.time_format):
             return self.drop_zone(_parse_zoned(text, self.time_format))
         return cast("ir.TimestampValue", _parse_local(text, self.time_format))

@@ -218,10 +218,12 @@ class SourceColumns:
     def _as(self, table: "ir.Table", name: str, kind: Type) -> "ir.Value":
         if not self.source.all_text or kind is Type.TEXT:
             return table[name]
-        text = cast("ir.StringValue", table[name]).strip().nullif("")
+        text = cast("ir.StringValue", table[name])
         if kind is Type.TIME:
-            return self.reading.as_written(text)
-        return cast_column(text, Kind.NUMBER if kind is Type.NUMBER else Kind.BOOLEAN, self.reading)
+            return self.reading.as_written(text.strip())
+        if kind is Type.NUMBER:
+            return text.try_cast("float64")
+        return cast_column(text, Kind.BOOLEAN, self.reading)
 
     def _explained(self, error: ExpressionError, key: str) -> ExpressionError:
         """Say where the expression stands, and which value keeps a column from being a number."""
@@ -263,7 +265,7 @@ def _look_at(
             number = text.try_cast("float64")
             measures[f"numbers_{place}"] = number.count()
             measures[f"coded_{place}"] = text.re_search(r"^-?0[0-9]").sum()
-            measures[f"times_{place}"] = reading.as_written(text).count()
+            measures[f"times_{place}"] = reading.written_clock(text).count()
             measures[f"truths_{place}"] = text.lower().isin(("true", "false")).sum()
     row = table.aggregate(**measures).to_pyarrow().to_pylist()[0]
     return {

@@ -231,8 +231,7 @@ def _with_negative_returns(
     for name in ("amount", "quantity"):
         if settings.returns is not None and name in changed:
             number = cast("ir.NumericValue", changed[name].value)
-            # abs() of a decimal gives it another precision
-            negative = (number < 0).ifelse(number, -number).cast(number.type())
+            negative = (-number.abs()).cast(number.type())  # abs() loses the digits of a decimal
             changed[name] = replace(changed[name], value=is_return.ifelse(negative, number))
     return changed
 
