@@ -245,7 +245,7 @@ class SourceColumns:
             stray = value.min(where=value.try_cast("float64").isnull()).as_scalar()
             return (
                 f" '{name}' holds text because {look.filled - look.numbers:,} of its "
-                f"{look.filled:,} values are no numbers, for example {stray.execute()!r}."
+                f"{look.filled:,} values are no numbers, for example {stray.to_pyarrow().as_py()!r}."
             )
         return ""
 
