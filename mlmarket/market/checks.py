@@ -184,7 +184,8 @@ def _duplicates(mapped: MappedTable) -> list[Violation]:
     if not key or any(name not in mapped.columns for name in key):
         return []
     ids = mapped.rows.select(**{name: mapped.columns[name].value for name in key})
-    grouped = ids.filter(ids[key[0]].notnull()).group_by(list(key)).aggregate(times=ids.count())
+    named = ids.filter(ids[key[0]].notnull())
+    grouped = named.group_by(list(key)).aggregate(times=named.count())
     twice = grouped.filter(grouped.times > 1)
     measured = twice.aggregate(
         keys=twice.count(), rows=twice.times.sum(), example=twice[key[0]].min()
