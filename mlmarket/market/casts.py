@@ -27,6 +27,7 @@ _DAY_END: Final = timedelta(days=1) - timedelta(microseconds=1)
 # An offset or a zone's name; only behind a time, since the end of 2026-07-01 looks like an offset.
 _ZONED: Final = r":\d{2}(\.\d+)? *([Zz]|[+-]\d{2}(:?\d{2})?|[A-Za-z]+[A-Za-z_/+0-9-]*)$"
 _SPACED_OFFSET: Final = r" +([+-][0-9:]+)$"
+_NO_SECONDS: Final = r"([T ]\d{1,2}:\d{2})([Zz+-])"  # DuckDB wants them before an offset
 _HOUR_DIRECTIVE: Final = re.compile(r"%-?[HIcX]")
 _ZONE_DIRECTIVE: Final = re.compile(r"%-?[zZ]")
 _TRUE: Final = ("true", "t", "yes", "y", "1", "1.0")
@@ -131,7 +132,8 @@ class Reading:
 
     def _from_zoned(self, text: "ir.StringValue") -> "ir.TimestampValue":
         tight = text.re_replace(_SPACED_OFFSET, r"\1")
-        return self.drop_zone(tight.try_cast('timestamp("UTC")'))
+        whole = tight.re_replace(_NO_SECONDS, r"\1:00\2")
+        return self.drop_zone(whole.try_cast('timestamp("UTC")'))
 
     def _from_format(self, text: "ir.StringValue", time_format: str) -> "ir.TimestampValue":
         if _ZONE_DIRECTIVE.search(time_format):

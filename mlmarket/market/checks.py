@@ -6,7 +6,7 @@ contacts that do not exist. Everything is found before anything is reported.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import ibis
 
@@ -138,13 +138,14 @@ def _violation(mapped: MappedTable, rule: Rule, rows: int) -> Violation:
 def _example(mapped: MappedTable, column: MappedColumn, broken: "ir.BooleanValue") -> str:
     """Return the smallest offending value, and the row it stands in."""
     key = _row_name(mapped, column)
-    shown = {"value": column.original.cast("string")}
+    text = cast("ir.StringValue", column.original.cast("string"))
+    shown = {"value": text.strip().nullif("")}
     if key is not None:
         shown["row"] = key.original.cast("string")
     found = mapped.rows.filter(broken).select(**shown)
     row = found.order_by(list(shown)).limit(1).to_pyarrow().to_pylist()[0]
     name = f"{key.spec.name} {_quote(row['row'])}" if key is not None else ""
-    if not (row["value"] or "").strip():
+    if row["value"] is None:
         return name
     return f"{_quote(row['value'])} ({name})" if name else _quote(row["value"])
 
