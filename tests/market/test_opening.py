@@ -44,7 +44,7 @@ def test_a_folder_without_a_table_is_refused(tmp_path):
 
 def test_a_folder_with_a_broken_file_is_refused_as_data(tmp_path, now):
     (tmp_path / "orders.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ContractViolationError, match="orders.parquet is no readable Parquet file"):
+    with pytest.raises(ContractViolationError, match="is no readable Parquet file"):
         Market.open(tmp_path, now=now)
 
 
@@ -97,5 +97,5 @@ def test_what_cannot_be_read_is_reported_with_what_is_wrong_elsewhere(now):
 
 def test_a_market_of_nothing_but_broken_files_is_refused_as_data(shop, now):
     path = shop('[tables.orders]\nsource = "o.csv"', {"o.csv": ""})
-    with pytest.raises(ContractViolationError, match="o.csv is empty"):
+    with pytest.raises(ContractViolationError, match="is empty"):
         Market.open(path, now=now)

@@ -179,7 +179,7 @@ def test_a_file_that_is_no_toml_is_refused_with_its_line(tmp_path):
 def test_a_file_in_another_encoding_is_refused(tmp_path):
     path = tmp_path / "mlmarket.toml"
     path.write_bytes('name = "Café"'.encode("cp1252"))
-    with pytest.raises(ConfigurationError, match="Fix: pass the path of a UTF-8 text file."):
+    with pytest.raises(ConfigurationError, match="Fix: pass the path of a UTF-8 text file"):
         read_toml(path)
 
 

@@ -70,7 +70,7 @@ def test_the_broken_line_is_looked_for_in_the_right_one_of_several_files(shop, n
             "orders-2.csv": HEADER + LINE.format("b") + "c\n",
         },
     )
-    with pytest.raises(ContractViolationError, match="orders-2.csv has 1 broken line; .* line 3"):
+    with pytest.raises(ContractViolationError, match=r"orders-2\.csv has 1 broken line; .* line 3"):
         Market.open(path, now=now)
 
 
@@ -220,7 +220,7 @@ def test_an_archive_cut_off_in_the_middle_is_refused(shop, now):
 
 def test_a_file_that_is_no_archive_is_refused(shop, now):
     path = shop('[tables.orders]\nsource = "o.csv.gz"', {"o.csv.gz": HEADER})
-    with pytest.raises(ContractViolationError, match="o.csv.gz does not go to its end"):
+    with pytest.raises(ContractViolationError, match="does not go to its end"):
         Market.open(path, now=now)
 
 
