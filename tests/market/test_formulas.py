@@ -124,7 +124,16 @@ def test_only_id_columns_of_a_source_with_types_are_looked_at():
     table = ibis.duckdb.connect().create_table("typed", frame)
     source = Source("orders", table, "o.parquet")
     looks = SourceColumns.look(source, READING, ids={"Customer", "Order"}).looks
-    assert looks == {"Customer": TextLook(filled=1, float_ids=1)}
+    assert looks["Customer"] == TextLook(filled=1, float_ids=1)
+    assert not looks["Order"].has_float_ids
+    assert "c" not in looks
+
+
+def test_one_odd_value_behind_many_others_is_seen():
+    values = ["1"] * 5_000 + ["x"]
+    table = ibis.duckdb.connect().create_table("csv", pa.table({"a": values}))
+    late = SourceColumns.look(Source("orders", table, "o.csv", all_text=True), READING, ids=())
+    assert late.looks["a"].kinds == (Type.TEXT,)
 
 
 def test_many_columns_in_one_formula_are_read_in_reasonable_time(columns):

@@ -329,7 +329,7 @@ def _known(orders, contacts, events):
     later_events=st.lists(_LATER, max_size=4),
     derived=st.booleans(),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_rows_from_after_an_instant_change_nothing_that_was_known_then(
     orders, events, later_orders, later_events, derived
 ):
