@@ -56,7 +56,7 @@ class MappedColumn:
         dtype = self.original.type()
         blank = self.original.isnull()
         if dtype.is_string():
-            blank |= cast("ir.StringValue", self.original).strip() == ""
+            blank |= ~cast("ir.StringValue", self.original).re_search(r"\S")
         elif dtype.is_floating():
             blank |= cast("ir.FloatingValue", self.original).isnan()
         return blank
