@@ -23,7 +23,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from mlmarket.errors import ConfigurationError, MlmarketError, suggestion
 from mlmarket.market.time import parse_duration
@@ -66,7 +66,10 @@ class DocumentError(ConfigurationError):
     """
 
     def __init__(self, path: Path | str, place: str, problem: str, fix: str) -> None:
-        super().__init__(f"{path}, {place}: {problem}.", _REFUSED, fix)
+        # An expression's error draws the place below its first line.
+        first, newline, picture = problem.partition("\n")
+        what = f"{path}, {place}: {first.rstrip('.')}.{newline}{picture}"
+        super().__init__(what, _REFUSED, fix)
 
 
 def refuse(problem: str, fix: str) -> NoReturn:
@@ -127,7 +130,14 @@ def duration_text(duration: timedelta) -> str:
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(duration_text)]
 """A length of time above zero, written like ``7D`` or ``12h``."""
 
-Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+_NAME: Final = r"^[a-z][a-z0-9_]{0,62}$"
+_ONE_LINE: Final = r"^[^\x00-\x1f]*$"
+_IN_WORDS: Final = {
+    _NAME: ("it is not a name", "use small letters, digits and _, a letter first."),
+    _ONE_LINE: ("it is more than one line", "write it in one line, or after a > sign."),
+}
+
+Name = Annotated[str, StringConstraints(strict=True, pattern=_NAME)]
 """A name that is safe in a file name: small letters, digits and underscores."""
 
 Text = Annotated[
@@ -137,7 +147,7 @@ Text = Annotated[
         strip_whitespace=True,
         min_length=1,
         max_length=2000,
-        pattern=r"^[^\x00-\x1f]*$",
+        pattern=_ONE_LINE,
     ),
 ]
 """One line of text that is not blank."""
@@ -284,12 +294,22 @@ def validated(model: type[Model], data: object, *, path: Path | str, subject: st
         first, others = details[0], len(details) - 1
         keys = ".".join(_place(part) for part in first["loc"] if not str(part).startswith("step:"))
         place = f"{subject}, key '{keys}'" if keys else subject
-        problem = first["msg"].removeprefix("Value error, ").rstrip(".")
-        problem = problem[:1].lower() + problem[1:]
+        problem, fix = _explained(first)
         if others:
             problem += f" (and {others} more problem{'s' if others > 1 else ''})"
-        fix = first.get("ctx", {}).get("fix", "correct the value, or see docs/journeys.md.")
-        raise DocumentError(path, place, problem, str(fix)) from error
+        raise DocumentError(path, place, problem, fix) from error
+
+
+def _explained(first: ErrorDetails) -> tuple[str, str]:
+    """Return problem and fix of one violation in our words."""
+    context = first.get("ctx", {})
+    if first["type"] == "missing":
+        return "it is missing", "write it; docs/journeys.md shows an example."
+    if first["type"] == "string_pattern_mismatch":
+        return _IN_WORDS[context["pattern"]]
+    problem = first["msg"].rstrip(".")
+    fix = context.get("fix", "correct the value; docs/journeys.md shows an example.")
+    return problem[:1].lower() + problem[1:], str(fix)
 
 
 def _place(part: str | int) -> str:

@@ -71,21 +71,29 @@ class MessageStep(StrictModel):
 _KINDS: Final = ("message", "wait")
 
 
-def _kind(value: object) -> str:
+def _one_known_key(value: object) -> object:
     if isinstance(value, MessageStep | WaitStep):
-        return "step:message" if isinstance(value, MessageStep) else "step:wait"
+        return value
     if not isinstance(value, Mapping) or len(value) != 1:
         fix = "write '- wait: 7D' or '- message: {name: …, channel: …, template: …}'."
         refuse("a step is one key with its value", fix)
     (key,) = value
     if key not in _KINDS:
         refuse(f"there is no step '{key}'", suggestion(str(key), _KINDS))
-    return f"step:{key}"
+    return value
+
+
+def _kind(value: object) -> str:
+    is_message = isinstance(value, MessageStep) or (
+        isinstance(value, Mapping) and "message" in value
+    )
+    return "step:message" if is_message else "step:wait"
 
 
 Step = Annotated[
     Annotated[WaitStep, Tag("step:wait")] | Annotated[MessageStep, Tag("step:message")],
     Discriminator(_kind),
+    BeforeValidator(_one_known_key),
 ]
 """One thing after the other."""
 

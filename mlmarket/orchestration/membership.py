@@ -107,7 +107,7 @@ def _rule(segment: Segment, schema: Schema) -> tuple[Expression | None, list[str
         except ExpressionError as error:
             absent = _absent(segment.when, schema, error)
             if absent is None:
-                raise _wrong(segment, "when", error.what.rstrip("."), error.fix) from error
+                raise _wrong(segment, "when", error.what, error.fix) from error
             lacking.update(absent)
     if segment.top is not None:
         kind = schema.get(segment.top.column)

@@ -29,7 +29,8 @@ def people_known(
     playbook : Playbook
         The segments in force.
     predictions : pyarrow.Table
-        One row a contact. A column named like an attribute takes its place.
+        One row a contact. A column named like an attribute takes its place; one without any
+        value counts as not there.
     events : Behaviour
         Where contacts are read.
     now : datetime
@@ -49,9 +50,10 @@ def people_known(
     DataContractError
         Where a contact stands twice among the contacts.
     """
-    # A column whose values are all missing may come without a type; nobody can be in by it.
-    typed = [field.name for field in predictions.schema if not pa.types.is_null(field.type)]
-    scores = _with_text_ids(predictions.select(["contact_id", *_mentioned(playbook, typed)]))
+    mentioned = _mentioned(playbook, predictions.column_names)
+    # Without a single value the predictor said nothing tonight: that must empty no segment.
+    telling = [name for name in mentioned if predictions[name].null_count < len(predictions)]
+    scores = _with_text_ids(predictions.select(["contact_id", *telling]))
     contacts = _contacts(playbook, events, now)
     if contacts is None:
         contacts = scores.select(["contact_id"])

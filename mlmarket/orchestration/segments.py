@@ -147,7 +147,7 @@ def check_segments(
                 parse_condition(segment.when, schema=known)
             except ExpressionError as error:
                 place = f"{subject}, key 'when'"
-                raise DocumentError(path, place, error.what.rstrip("."), error.fix) from error
+                raise DocumentError(path, place, error.what, error.fix) from error
         if segment.top is not None:
             place = f"{subject}, key 'top.column'"
             _check_column(segment.top.column, Type.NUMBER, known, place=place, path=path)

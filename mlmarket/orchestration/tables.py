@@ -77,7 +77,8 @@ DECISIONS: Final = pa.schema(
 )
 """What was decided, never changed afterwards.
 
-``outcome`` is entered, wait, send, suppressed, withheld, completed, goal, exit or expired.
+``outcome`` is entered, wait, send, suppressed, withheld, completed, goal, exit or expired. At an
+entry, ``reasons`` says which holdout the person is in; at an expiry, what held the next message.
 """
 
 OUTBOX: Final = pa.schema(

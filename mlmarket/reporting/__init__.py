@@ -9,13 +9,20 @@ from mlmarket.reporting.content import (
     ReportContent,
     SegmentSection,
 )
+from mlmarket.reporting.diagram import journey_diagram
+from mlmarket.reporting.headline import Headline, headline
+from mlmarket.reporting.page import render_report
 
 __all__ = [
     "ExamplePerson",
+    "Headline",
     "JourneySection",
     "JourneyStep",
     "MaturedPromise",
     "PredictorSection",
     "ReportContent",
     "SegmentSection",
+    "headline",
+    "journey_diagram",
+    "render_report",
 ]
