@@ -97,9 +97,7 @@ def with_oracle(frame: pd.DataFrame, horizon: timedelta) -> pd.DataFrame:
     truth = truth.assign(origin=pd.to_datetime(truth["as_of"], utc=True))
     asked = frame[frame["model"] == "mlmarket"].drop(columns=["predicted", "cpu"])
     asked = asked.assign(origin=pd.to_datetime(asked["origin"], utc=True))
-    known = asked.merge(
-        truth[["contact_id", "origin", "probability"]], on=["contact_id", "origin"]
-    )
+    known = asked.merge(truth[["contact_id", "origin", "probability"]], on=["contact_id", "origin"])
     known = known.assign(model="oracle", predicted=known["probability"], cpu=0.0)
     return pd.concat([frame, known[frame.columns]], ignore_index=True)
 
@@ -109,9 +107,7 @@ def mean_of(frame: pd.DataFrame, metric: Any, seed: int) -> tuple[float, float]:
     values, errors = [], []
     for _, fold in frame.groupby("origin"):
         label: npt.NDArray[np.int8] = fold["label"].to_numpy()
-        one = bootstrap(
-            metric, label, fold["predicted"], n_resamples=RESAMPLES, random_state=seed
-        )
+        one = bootstrap(metric, label, fold["predicted"], n_resamples=RESAMPLES, random_state=seed)
         values.append(one.value)
         errors.append((one.high - one.low) / 2)
     # The same contacts are judged at every origin, so their errors are taken as fully shared.
@@ -148,8 +144,10 @@ def main() -> None:
             show(frame, f"Online Retail, order within {days} days")
         return
     market = Market.open(sample_folder() / "mlmarket.toml")
-    for days, last, count in ((30, datetime(2026, 5, 31, 23, tzinfo=UTC), 5),
-                              (90, datetime(2026, 3, 31, 23, tzinfo=UTC), 4)):
+    for days, last, count in (
+        (30, datetime(2026, 5, 31, 23, tzinfo=UTC), 5),
+        (90, datetime(2026, 3, 31, 23, tzinfo=UTC), 4),
+    ):
         horizon = timedelta(days=days)
         frame = run_at_months(market, horizon=horizon, last=last, count=count)
         show(with_oracle(frame, horizon), f"Sample shop, order within {days} days")

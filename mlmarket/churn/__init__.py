@@ -1,12 +1,18 @@
 """Who will buy, and who is leaving?"""
 
 from collections.abc import Mapping
+from typing import Final
 
 from mlmarket.churn.models import ChurnModel, PurchaseModel
 from mlmarket.churn.rfm import RecencyRule, RfmCells
+from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.prediction import Predictor
 
 __all__ = ["ChurnModel", "PurchaseModel", "RecencyRule", "RfmCells", "predictors"]
+
+
+_KINDS: Final = {"purchase": PurchaseModel, "churn": ChurnModel}
+_ARGUMENTS: Final = ("horizon", "eligible")
 
 
 def predictors(settings: Mapping[str, Mapping[str, str]]) -> list[Predictor]:
@@ -16,14 +22,24 @@ def predictors(settings: Mapping[str, Mapping[str, str]]) -> list[Predictor]:
     ----------
     settings : mapping of str to mapping
         ``[predict.purchase]`` and ``[predict.churn]`` of the configuration: `horizon`, `eligible`.
-        Both run with their defaults where nothing is said.
+        Both run with their defaults where nothing is said; other names are other questions'.
 
     Returns
     -------
     list of Predictor
         Not trained yet.
+
+    Raises
+    ------
+    ConfigurationError
+        Where a setting is unknown or cannot be read.
     """
-    return [
-        PurchaseModel(**settings.get("purchase", {})),
-        ChurnModel(**settings.get("churn", {})),
-    ]
+    for name in _KINDS:
+        for key in settings.get(name, {}):
+            if key not in _ARGUMENTS:
+                raise ConfigurationError(
+                    f"[predict.{name}] has no setting '{key}'.",
+                    "A setting that is not known would silently do nothing.",
+                    suggestion(key, _ARGUMENTS),
+                )
+    return [kind(**settings.get(name, {})) for name, kind in _KINDS.items()]

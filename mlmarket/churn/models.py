@@ -9,10 +9,12 @@ from typing import Final
 
 from mlmarket.churn.rfm import RecencyRule, RfmCells
 from mlmarket.features import Behaviour
+from mlmarket.features.rows import tables_of
 from mlmarket.market.time import duration_text, parse_duration
 from mlmarket.prediction.contest import Candidates
 from mlmarket.prediction.learner import BaseRate
-from mlmarket.prediction.supervised import Answer, Fact, Question, SupervisedPredictor
+from mlmarket.prediction.question import Answer, Fact, Question
+from mlmarket.prediction.supervised import SupervisedPredictor
 from mlmarket.prediction.target import blend
 
 __all__ = ["ChurnModel", "PurchaseModel"]
@@ -36,7 +38,12 @@ class PurchaseModel(SupervisedPredictor):
     horizon : str or timedelta, default "30D"
         How far to look.
     eligible : str, default "order"
-        Of whom it is asked.
+        Of whom it is asked; ``contact`` means everybody.
+
+    Raises
+    ------
+    ConfigurationError
+        Where one of them cannot be read.
 
     Examples
     --------
@@ -64,13 +71,21 @@ class ChurnModel(SupervisedPredictor):
     horizon : str or timedelta, default "90D"
         How long a silence counts as leaving.
     eligible : str, default "order within 365D"
-        Of whom it is asked: who has not bought for a year left long ago.
+        Of whom it is asked: who has not bought for a year left long ago. ``contact`` means
+        everybody.
+
+    Raises
+    ------
+    ConfigurationError
+        Where one of them cannot be read.
 
     Notes
     -----
-    ``churn_risk`` is ``high`` above the probability that a fifth of the people of the last closed
-    window had, ``medium`` above the one that half of them had, so that the words mean the same
-    probability each night until the model is trained again.
+    ``churn_risk`` is ``high`` from the probability on that the top fifth of the people of the last
+    closed window had, ``medium`` from the one on that the upper half had, and ``low`` below. These
+    two probabilities are kept with the model, so that the words mean the same each night until it
+    is trained again: in a bad month more people are at high risk. Where both are the same
+    probability, as under a rule that tells nobody apart, whoever has it is at medium risk.
     """
 
     def __init__(
@@ -91,13 +106,14 @@ class ChurnModel(SupervisedPredictor):
 def _question(
     name: str, text: str, label: str, span: str, eligible: str, answer: Answer
 ) -> Question:
+    gate = None if eligible == "contact" else Behaviour.parse(eligible)
     return Question(
         name=name,
         text=f"{text}: '{label}' within {span}?",
         label=Behaviour.parse(label),
         horizon=parse_duration(span),
-        eligible=None if eligible == "contact" else Behaviour.parse(eligible),
-        needs=frozenset({"orders"}),
+        eligible=gate,
+        needs=frozenset({"orders"}) | (tables_of(gate) if gate is not None else frozenset()),
         answer=answer,
         candidates=_CANDIDATES,
     )

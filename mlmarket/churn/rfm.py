@@ -4,7 +4,6 @@ The baseline that every marketer knows: customers are put into cells by recency,
 monetary value, and each cell buys as often as it did before.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -12,12 +11,12 @@ from typing import TYPE_CHECKING, Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from mlmarket.prediction.learner import Floats, read_json, write_json
+
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["RecencyRule", "RfmCells"]
-
-Floats = npt.NDArray[np.float64]
 
 _RECENCY: Final = "order_recency"
 _FREQUENCY: Final = "order_days_active"
@@ -26,7 +25,7 @@ _FILE: Final = "rfm_cells.json"
 
 
 class RfmCells:
-    """The share of buyers in each cell of recency × frequency × monetary value.
+    """The share of buyers in each cell of recency, frequency and monetary value.
 
     Recency is cut at its quintiles, money at its terciles, frequency at fixed numbers of order
     days, since most customers have few. A cell's share is drawn towards the overall share by
@@ -76,7 +75,20 @@ class RfmCells:
         return cell.astype(np.int64)
 
     def fit(self, features: "pd.DataFrame", label: npt.NDArray[np.int8]) -> Self:
-        """Learn the edges of the cells and their shares."""
+        """Learn the edges of the cells and their shares.
+
+        Parameters
+        ----------
+        features : pandas.DataFrame
+            With ``order_recency``, ``order_days_active`` and, where there is one,
+            ``order_total``.
+        label : ndarray of int8, shape (rows,)
+            0 or 1.
+
+        Returns
+        -------
+        Self
+        """
         recency = features[_RECENCY].to_numpy(dtype=np.float64)
         self._recency_edges = _quantiles(recency[np.isfinite(recency)], (0.2, 0.4, 0.6, 0.8))
         if self.use_money and _MONETARY in features.columns:
@@ -90,12 +102,29 @@ class RfmCells:
         return self
 
     def predict(self, features: "pd.DataFrame") -> Floats:
-        """Return the share of each row's cell."""
+        """Return the share of each row's cell.
+
+        Parameters
+        ----------
+        features : pandas.DataFrame
+            With the columns of :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of float64, shape (rows,)
+            Between 0 and 1, both left out.
+        """
         shares: Floats = self._share[self._cells(features)]
         return shares
 
     def save(self, folder: Path) -> None:
-        """Write ``rfm_cells.json``."""
+        """Write ``rfm_cells.json``.
+
+        Parameters
+        ----------
+        folder : Path
+            An existing folder.
+        """
         content = {
             "use_frequency": self.use_frequency,
             "use_money": self.use_money,
@@ -103,11 +132,21 @@ class RfmCells:
             "money_edges": self._money_edges.tolist(),
             "share": self._share.tolist(),
         }
-        (folder / _FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_json(folder / _FILE, content)
 
     def restore(self, folder: Path) -> Self:
-        """Read it back."""
-        content = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        """Read it back.
+
+        Parameters
+        ----------
+        folder : Path
+            Where :meth:`save` wrote.
+
+        Returns
+        -------
+        Self
+        """
+        content = read_json(folder / _FILE)
         self.use_frequency = bool(content["use_frequency"])
         self.use_money = bool(content["use_money"])
         self._recency_edges = np.asarray(content["recency_edges"], dtype=np.float64)

@@ -1,7 +1,7 @@
 """How good is a prediction, and is it better than a simple rule?"""
 
 from mlmarket.evaluation.assignment import in_holdout, stable_fraction, stable_fractions
-from mlmarket.evaluation.bootstrap import Interval, Metric, bootstrap, paired_difference
+from mlmarket.evaluation.bootstrap import Interval, bootstrap, paired_difference
 from mlmarket.evaluation.calibration import (
     CalibrationCurve,
     Calibrator,
@@ -12,6 +12,7 @@ from mlmarket.evaluation.calibration import (
 from mlmarket.evaluation.gains import GainTable, gain_table, lift
 from mlmarket.evaluation.isotonic import IsotonicCalibrator
 from mlmarket.evaluation.metrics import (
+    Metric,
     average_precision,
     brier_score,
     expected_calibration_error,

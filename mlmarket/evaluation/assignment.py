@@ -63,8 +63,12 @@ def stable_fractions(salt: str, contact_ids: Iterable[str]) -> FloatArray:
     Raises
     ------
     ConfigurationError
-        Where a contact is not text.
+        Where a contact is not text, or one text stands in place of many.
     """
+    if isinstance(contact_ids, str):
+        what = "'contact_ids' is one text, not a list of texts."
+        why = "Its letters would be taken for contacts."
+        raise ConfigurationError(what, why, "call stable_fraction(salt, contact_id) for one.")
     salted = hashlib.sha256(f"{salt}|".encode())
     heads = []
     for contact_id in contact_ids:

@@ -4,7 +4,7 @@ Log loss and Brier score judge the probability itself, AUC and average precision
 of contacts, and the expected calibration error only the level.
 """
 
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,6 +19,7 @@ from mlmarket.evaluation.checks import (
 
 __all__ = [
     "CALIBRATION_BINS",
+    "Metric",
     "average_precision",
     "brier_score",
     "expected_calibration_error",
@@ -31,6 +32,16 @@ __all__ = [
 
 CALIBRATION_BINS: Final = 15
 """Bins of the expected calibration error, where nothing else is asked for."""
+
+
+class Metric(Protocol):
+    """A measure of predictions, such as :func:`log_loss`."""
+
+    def __call__(
+        self, y: ArrayLike, p: ArrayLike, *, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the measure of weighted rows."""
+        ...
 
 
 def row_log_loss(y: FloatArray, p: FloatArray) -> FloatArray:

@@ -7,6 +7,7 @@ behind in the process. Series differ in colour, marker and line, and survive a g
 import re
 from contextlib import contextmanager
 from io import StringIO
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from mlmarket.evaluation.calibration import CalibrationCurve
 from mlmarket.evaluation.gains import GainTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
     from matplotlib.axes import Axes
@@ -278,16 +279,13 @@ def to_svg(figure: "Figure", *, id_prefix: str, title: str | None = None) -> str
     ConfigurationError
         Where `id_prefix` cannot be an id.
     """
-    import matplotlib as mpl
-
     if not _IDENTIFIER.fullmatch(id_prefix):
         what = f"'{id_prefix}' cannot begin an id."
         why = "Ids of a page start with a letter and hold letters, digits, '-' and '_' only."
         raise ConfigurationError(what, why, "pass a short name, such as id_prefix='churn-lift'.")
     bare = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     text = StringIO()
-    settings = {**_SAVING, "svg.hashsalt": id_prefix}
-    with mpl.rc_context(settings):
+    with _our_settings({**_SAVING, "svg.hashsalt": id_prefix}):
         figure.savefig(text, format="svg", metadata={**bare, "Title": title} if title else bare)
     return _embeddable(text.getvalue(), id_prefix)
 
@@ -321,9 +319,26 @@ def _folds_of(folds: "pd.DataFrame", metric: str) -> "pd.DataFrame":
 
 @contextmanager
 def _canvas(ax: "Axes | None", *, size: tuple[float, float]) -> "Iterator[Axes]":
-    """Give Axes to draw on, with our style whatever the reader's own settings are."""
-    import matplotlib as mpl
+    """Give Axes to draw on, and a Figure whose layout is settled after drawing."""
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_STYLE):
-        yield Figure(figsize=size, layout="constrained").add_subplot() if ax is None else ax
+    with _our_settings():
+        if ax is not None:
+            yield ax
+            return
+        figure = Figure(figsize=size, layout="constrained")
+        yield figure.add_subplot()
+        figure.draw_without_rendering()
+        # Each further draw would move the Axes by a hair, and no two files would be equal.
+        figure.set_layout_engine("none")
+
+
+@contextmanager
+def _our_settings(more: "Mapping[Any, Any]" = MappingProxyType({})) -> "Iterator[None]":
+    """Use our style for a moment, whatever the reader's own settings are."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update({**_STYLE, **more})
+        yield

@@ -11,6 +11,9 @@ from mlmarket.evaluation.checks import FloatArray, as_probabilities, require_fra
 
 __all__ = ["expected_total", "relative_total_error"]
 
+_WORST_ERROR = 1e6
+_NOBODY = 1e-9
+
 
 def expected_total(p: ArrayLike, *, relative_error: float = 0.0, level: float = 0.9) -> Interval:
     r"""Return how many of these people are expected to do it, with an interval.
@@ -53,9 +56,9 @@ def expected_total(p: ArrayLike, *, relative_error: float = 0.0, level: float = 
     from scipy.special import gammaincinv
 
     require_fraction(level, "level")
-    if not (relative_error >= 0.0 and np.isfinite(relative_error)):
+    if not 0.0 <= relative_error <= _WORST_ERROR:
         what = f"'relative_error' is {relative_error!r}."
-        why = "It widens the interval, so it is a number of zero or more."
+        why = f"It widens the interval, so it is a number from 0 to {_WORST_ERROR:g}."
         raise ConfigurationError(what, why, "pass the result of relative_total_error().")
     predictions = as_probabilities(p)
     # Exact sums, so that the order of rows does not change the last digit.
@@ -64,6 +67,8 @@ def expected_total(p: ArrayLike, *, relative_error: float = 0.0, level: float = 
     variance = own_chance + (total * relative_error) ** 2
     if variance == 0.0:
         return Interval(total, total, total, level)
+    if total < _NOBODY:
+        return Interval(total, 0.0, total, level)
     tail = (1.0 - level) / 2.0
     quantiles = gammaincinv(total**2 / variance, [tail, 1.0 - tail]) * variance / total
     # Half a person each way: the curve runs through what is counted in steps of one.

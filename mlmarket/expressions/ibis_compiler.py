@@ -92,8 +92,8 @@ def compile_node(node: Node, target: Target) -> ir.Value:
 
 
 @singledispatch
-def _value(node: Node, target: Target) -> ir.Value:
-    raise NotImplementedError(type(node).__name__)
+def _value(node: Node, _target: Target) -> ir.Value:
+    raise TypeError(type(node).__name__)
 
 
 @_value.register(Literal)

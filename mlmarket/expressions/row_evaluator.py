@@ -74,7 +74,7 @@ def evaluate(node: Node, row: Row) -> object:
     ExpressionError
         If a value of the row is not of its column's kind.
     """
-    raise NotImplementedError(type(node).__name__)
+    raise TypeError(f"{type(node).__name__} in {row.text!r}")
 
 
 @evaluate.register(Literal)

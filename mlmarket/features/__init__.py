@@ -1,8 +1,6 @@
 """What was known about each contact at any instant, and what happened next?"""
 
 from mlmarket.features.algebra import (
-    Behaviour,
-    Feature,
     attribute,
     count,
     days_active,
@@ -16,15 +14,19 @@ from mlmarket.features.algebra import (
     total,
     trend,
 )
+from mlmarket.features.behaviour import Behaviour
 from mlmarket.features.defaults import AttributeChoice, choose_attributes, default_features
+from mlmarket.features.feature import Feature, Operation
 from mlmarket.features.labels import OpenLabelWindowError, label_complete_until
-from mlmarket.features.snapshots import SnapshotSpec, build, feature_frame
+from mlmarket.features.notebook import feature_frame
+from mlmarket.features.snapshots import SnapshotSpec, build
 
 __all__ = [
     "AttributeChoice",
     "Behaviour",
     "Feature",
     "OpenLabelWindowError",
+    "Operation",
     "SnapshotSpec",
     "attribute",
     "build",

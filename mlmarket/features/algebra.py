@@ -4,20 +4,14 @@ A small closed set of operations over behaviour and attributes. A feature is dat
 be listed, documented, written in a file, and compiled for any engine.
 """
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
-from typing import Any, Final
 
 from mlmarket.errors import ConfigurationError
-from mlmarket.market.time import duration_text, parse_duration
+from mlmarket.features.behaviour import Behaviour
+from mlmarket.features.feature import Feature, Operation
+from mlmarket.market.time import parse_duration
 
 __all__ = [
-    "Behaviour",
-    "Feature",
-    "Operation",
     "attribute",
     "count",
     "days_active",
@@ -32,198 +26,15 @@ __all__ = [
     "trend",
 ]
 
-_TYPE: Final = r"(?:[\w.:-]+|\"[^\"]+\")"
-_BEHAVIOUR: Final = re.compile(
-    rf"\s*(?P<no>no\s+)?(?:(?P<table>event|outcome)\s+)?(?P<types>{_TYPE}(?:\s*\|\s*{_TYPE})*)"
-    r"(?:\s+within\s+(?P<within>\w+))?(?:\s+where\s+(?P<where>.+?))?\s*",
-    re.DOTALL,
-)
-
-
-class Operation(StrEnum):
-    """What is computed from the rows of a window."""
-
-    COUNT = "count"
-    TOTAL = "total"
-    MEAN = "mean"
-    MAXIMUM = "maximum"
-    RECENCY = "recency"
-    FIRST_TOUCH = "first_touch"
-    DAYS_ACTIVE = "days_active"
-    GAP_MEAN = "gap_mean"
-    GAP_STD = "gap_std"
-    RATIO = "ratio"
-    TREND = "trend"
-    ATTRIBUTE = "attribute"
-
-
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """Rows of activity, or of outcomes, that count as the same thing.
-
-    Parameters
-    ----------
-    types : tuple of str
-        Types of activity, or outcomes.
-    where : str, optional
-        Condition over ``value, item_id, campaign_id, source`` of the rows.
-    within : timedelta, optional
-        How far back it counts, where that matters.
-    negated : bool, default False
-        Whether its absence is meant.
-    table : {"activity", "outcomes"}
-        Where the rows are.
-    """
-
-    types: tuple[str, ...]
-    where: str | None = None
-    within: timedelta | None = None
-    negated: bool = False
-    table: str = "activity"
-
-    @classmethod
-    def parse(cls, text: "str | Behaviour") -> "Behaviour":
-        """Read a behaviour from text.
-
-        Parameters
-        ----------
-        text : str
-            ``[no] [event | outcome] TYPE [| TYPE …] [within 90D] [where CONDITION]``, such as
-            ``order``, ``no order``, ``event upgrade``, ``outcome won`` or
-            ``order within 365D where value > 50``. A type with spaces stands in double quotes.
-
-        Returns
-        -------
-        Behaviour
-            What was meant.
-
-        Raises
-        ------
-        ConfigurationError
-            Where it cannot be read.
-
-        Examples
-        --------
-        >>> Behaviour.parse("no order").negated
-        True
-        """
-        if isinstance(text, Behaviour):
-            return text
-        match = _BEHAVIOUR.fullmatch(text)
-        if match is None:
-            raise ConfigurationError(
-                f"{text!r} does not name a behaviour.",
-                "Labels, eligibility and features are about what people do.",
-                "write it like 'order', 'no order', 'event upgrade', 'outcome won' or "
-                "'order within 365D where value > 50'.",
-            )
-        return cls(
-            types=tuple(sorted({kind.strip('"') for kind in re.findall(_TYPE, match["types"])})),
-            where=match["where"],
-            within=parse_duration(match["within"]) if match["within"] else None,
-            negated=match["no"] is not None,
-            table="outcomes" if match["table"] == "outcome" else "activity",
-        )
-
-    @property
-    def label(self) -> str:
-        """A name for columns: its types in snake case."""
-        return re.sub(r"\W+", "_", "_or_".join(self.types)).strip("_").lower()
-
-    def __str__(self) -> str:
-        """Return the text that :meth:`parse` reads back."""
-        parts = ["no"] if self.negated else []
-        parts += ["outcome"] if self.table == "outcomes" else []
-        parts.append(" | ".join(_quoted(kind) for kind in self.types))
-        parts += [f"within {duration_text(self.within)}"] if self.within else []
-        parts += [f"where {self.where}"] if self.where else []
-        return " ".join(parts)
-
-
-def _quoted(kind: str) -> str:
-    return kind if re.fullmatch(r"[\w.:-]+", kind) else f'"{kind}"'
-
-
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """One number, or one category, about a contact at an instant.
-
-    Parameters
-    ----------
-    name : str
-        Name of its column.
-    operation : Operation
-        What is computed.
-    behaviour : Behaviour, optional
-        From which rows.
-    window : timedelta, optional
-        From ``(as_of - window, as_of]``; the whole past without it.
-    parts : tuple of Feature
-        Numerator and denominator of a ratio.
-    column : str, optional
-        The attribute of contacts.
-    categorical : bool, default False
-        Whether the attribute is a category.
-    """
-
-    name: str
-    operation: Operation
-    behaviour: Behaviour | None = None
-    window: timedelta | None = None
-    parts: "tuple[Feature, ...]" = ()
-    column: str | None = None
-    categorical: bool = False
-
-    @property
-    def description(self) -> str:
-        """What it says, with its unit and what it is where there are no rows."""
-        past = f"the last {duration_text(self.window)}" if self.window else "all the past"
-        rows = f"'{self.behaviour}' in {past}"
-        if self.operation is Operation.RATIO:
-            return f"{self.parts[0].name} divided by {self.parts[1].name}; missing where that is 0"
-        return {
-            Operation.COUNT: f"number of {rows}; 0 without rows",
-            Operation.TOTAL: f"summed value of {rows}, in currency; 0 without rows",
-            Operation.MEAN: f"mean value of {rows}, in currency; missing without rows",
-            Operation.MAXIMUM: f"largest value of {rows}, in currency; missing without rows",
-            Operation.RECENCY: f"days since the last of {rows}; missing without rows",
-            Operation.FIRST_TOUCH: f"days since the first of {rows}; missing without rows",
-            Operation.DAYS_ACTIVE: f"number of days with {rows}; 0 without rows",
-            Operation.GAP_MEAN: f"mean days between days with {rows}; missing below two days",
-            Operation.GAP_STD: f"standard deviation of those gaps, for {rows}; missing below three",
-            Operation.TREND: f"log of {rows} against the same span before it, both plus 1",
-            Operation.ATTRIBUTE: f"contacts.{self.column} as it was known",
-        }[self.operation]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the feature as plain values, for a file."""
-        plain: dict[str, Any] = {"name": self.name, "operation": self.operation.value}
-        if self.behaviour is not None:
-            plain["of"] = str(self.behaviour)
-        if self.window is not None:
-            plain["window"] = duration_text(self.window)
-        if self.parts:
-            plain["parts"] = [part.to_dict() for part in self.parts]
-        if self.column is not None:
-            plain |= {"column": self.column, "categorical": self.categorical}
-        return plain
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> "Feature":
-        """Return the feature that :meth:`to_dict` wrote."""
-        return cls(
-            name=plain["name"],
-            operation=Operation(plain["operation"]),
-            behaviour=Behaviour.parse(plain["of"]) if "of" in plain else None,
-            window=parse_duration(plain["window"]) if "window" in plain else None,
-            parts=tuple(cls.from_dict(part) for part in plain.get("parts", ())),
-            column=plain.get("column"),
-            categorical=plain.get("categorical", False),
-        )
-
 
 def _named(operation: Operation, of: str | Behaviour, window: str | None, name: str) -> Feature:
     behaviour = Behaviour.parse(of)
+    if behaviour.negated or behaviour.within is not None:
+        raise ConfigurationError(
+            f"A feature cannot be made of '{behaviour}'.",
+            "It counts rows that are there; how far back is said by its window.",
+            f"leave out 'no' and 'within', and give the window: {operation.value}('order', '90D').",
+        )
     span = parse_duration(window) if window and window != "all" else None
     if span is not None and span % timedelta(days=1):
         raise ConfigurationError(
@@ -243,13 +54,19 @@ def count(of: str | Behaviour, window: str = "all", *, name: str = "") -> Featur
     of : str or Behaviour
         Which rows, such as ``"order"``.
     window : str, default "all"
-        How far back, such as ``"90D"``.
+        How far back, in whole days, such as ``"90D"``.
     name : str, optional
         Name of the column; by default made of the rest.
 
     Returns
     -------
     Feature
+        A description of it; nothing is computed yet.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the behaviour cannot be read or the window is not made of whole days.
 
     Examples
     --------
@@ -260,27 +77,123 @@ def count(of: str | Behaviour, window: str = "all", *, name: str = "") -> Featur
 
 
 def total(of: str | Behaviour, window: str = "all", *, name: str = "") -> Feature:
-    """Return the summed value of rows; 0 without rows. Parameters as in :func:`count`."""
+    """Return the summed value of rows, in currency; 0 without rows.
+
+    Parameters
+    ----------
+    of : str or Behaviour
+        Which rows, such as ``"order"``.
+    window : str, default "all"
+        How far back, in whole days, such as ``"90D"``.
+    name : str, optional
+        Name of the column; by default made of the rest.
+
+    Returns
+    -------
+    Feature
+        A description of it; nothing is computed yet.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the behaviour cannot be read or the window is not made of whole days.
+    """
     return _named(Operation.TOTAL, of, window, name)
 
 
 def mean(of: str | Behaviour, window: str = "all", *, name: str = "") -> Feature:
-    """Return the mean value of rows; missing without. Parameters as in :func:`count`."""
+    """Return the mean value of the rows that have one, in currency; missing without rows.
+
+    Parameters
+    ----------
+    of : str or Behaviour
+        Which rows, such as ``"order"``.
+    window : str, default "all"
+        How far back, in whole days, such as ``"90D"``.
+    name : str, optional
+        Name of the column; by default made of the rest.
+
+    Returns
+    -------
+    Feature
+        A description of it; nothing is computed yet.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the behaviour cannot be read or the window is not made of whole days.
+    """
     return _named(Operation.MEAN, of, window, name)
 
 
 def maximum(of: str | Behaviour, window: str = "all", *, name: str = "") -> Feature:
-    """Return the largest value of rows; missing without. Parameters as in :func:`count`."""
+    """Return the largest value of rows, in currency; missing without rows.
+
+    Parameters
+    ----------
+    of : str or Behaviour
+        Which rows, such as ``"order"``.
+    window : str, default "all"
+        How far back, in whole days, such as ``"90D"``.
+    name : str, optional
+        Name of the column; by default made of the rest.
+
+    Returns
+    -------
+    Feature
+        A description of it; nothing is computed yet.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the behaviour cannot be read or the window is not made of whole days.
+    """
     return _named(Operation.MAXIMUM, of, window, name)
 
 
 def recency(of: str | Behaviour, *, name: str = "") -> Feature:
-    """Return the days since the last row; missing without. Parameters as in :func:`count`."""
+    """Return the days since the last row, with their fraction; missing without rows.
+
+    Parameters
+    ----------
+    of : str or Behaviour
+        Which rows, such as ``"order"``.
+    name : str, optional
+        Name of the column; by default made of the rest.
+
+    Returns
+    -------
+    Feature
+        A description of it; nothing is computed yet.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the behaviour cannot be read.
+    """
     return _named(Operation.RECENCY, of, None, name)
 
 
 def first_touch(of: str | Behaviour, *, name: str = "") -> Feature:
-    """Return the days since the first row; missing without. Parameters as in :func:`count`."""
+    """Return the days since the first row, with their fraction; missing without rows.
+
+    Parameters
+    ----------
+    of : str or Behaviour
+        Which rows, such as ``"order"``.
+    name : str, optional
+        Name of the column; by default made of the rest.
+
+    Returns
+    -------
+    Feature
+        A description of it; nothing is computed yet.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the behaviour cannot be read.
+    """
     return _named(Operation.FIRST_TOUCH, of, None, name)
 
 
@@ -288,27 +201,106 @@ def days_active(of: str | Behaviour, window: str = "all", *, name: str = "") -> 
     """Return the number of 24-hour days, counted back from as_of, that have a row.
 
     An order of several lines, or several orders of a day, are one day: what the literature on
-    repeat buying calls a transaction. Parameters as in :func:`count`.
+    repeat buying calls a transaction.
+
+    Parameters
+    ----------
+    of : str or Behaviour
+        Which rows, such as ``"order"``.
+    window : str, default "all"
+        How far back, in whole days, such as ``"90D"``.
+    name : str, optional
+        Name of the column; by default made of the rest.
+
+    Returns
+    -------
+    Feature
+        A description of it; nothing is computed yet.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the behaviour cannot be read or the window is not made of whole days.
     """
     return _named(Operation.DAYS_ACTIVE, of, window, name)
 
 
 def gap_mean(of: str | Behaviour, *, name: str = "") -> Feature:
-    """Return the mean days between active days; missing below two. See :func:`count`."""
+    """Return the mean number of days between active days; missing below two of them.
+
+    Parameters
+    ----------
+    of : str or Behaviour
+        Which rows, such as ``"order"``.
+    name : str, optional
+        Name of the column; by default made of the rest.
+
+    Returns
+    -------
+    Feature
+        A description of it; nothing is computed yet.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the behaviour cannot be read.
+    """
     return _named(Operation.GAP_MEAN, of, None, name)
 
 
 def gap_std(of: str | Behaviour, *, name: str = "") -> Feature:
-    """Return the standard deviation of the gaps; missing below three days. See :func:`count`."""
+    """Return the sample standard deviation of the gaps; missing below three active days.
+
+    Parameters
+    ----------
+    of : str or Behaviour
+        Which rows, such as ``"order"``.
+    name : str, optional
+        Name of the column; by default made of the rest.
+
+    Returns
+    -------
+    Feature
+        A description of it; nothing is computed yet.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the behaviour cannot be read.
+    """
     return _named(Operation.GAP_STD, of, None, name)
 
 
 def trend(of: str | Behaviour, window: str, *, name: str = "") -> Feature:
     """Return ``log((1 + rows in the window) / (1 + rows in the span of equal length before))``.
 
-    Parameters as in :func:`count`.
+    Parameters
+    ----------
+    of : str or Behaviour
+        Which rows, such as ``"order"``.
+    window : str
+        How far back, in whole days, such as ``"30D"``; twice as far is looked at.
+    name : str, optional
+        Name of the column; by default made of the rest.
+
+    Returns
+    -------
+    Feature
+        A description of it; nothing is computed yet.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the behaviour cannot be read, or the window is not made of whole days.
     """
-    return _named(Operation.TREND, of, window, name)
+    feature = _named(Operation.TREND, of, window, name)
+    if feature.window is None:
+        raise ConfigurationError(
+            "A trend has no window.",
+            "It compares a span with the one before it.",
+            "give it one, such as trend('order', '30D').",
+        )
+    return feature
 
 
 def ratio(above: Feature, below: Feature, *, name: str = "") -> Feature:
@@ -317,19 +309,32 @@ def ratio(above: Feature, below: Feature, *, name: str = "") -> Feature:
     Parameters
     ----------
     above, below : Feature
-        Numerator and denominator.
+        Numerator and denominator, both of them numbers.
     name : str, optional
         Name of the column; by default made of the two.
 
     Returns
     -------
     Feature
+        A description of it; nothing is computed yet.
+
+    Raises
+    ------
+    ConfigurationError
+        Where one of them is a category.
     """
+    for part in (above, below):
+        if part.categorical:
+            raise ConfigurationError(
+                f"'{part.name}' is a category.",
+                "Only numbers can be divided.",
+                "make a ratio of counts, sums, days or numeric attributes.",
+            )
     default = f"{above.name}_per_{below.name}"
     return Feature(name or default, Operation.RATIO, parts=(above, below))
 
 
-def attribute(column: str, *, categorical: bool = False) -> Feature:
+def attribute(column: str, *, categorical: bool = False, name: str = "") -> Feature:
     """Return an attribute of the contact, as it was known at as_of.
 
     Parameters
@@ -337,10 +342,13 @@ def attribute(column: str, *, categorical: bool = False) -> Feature:
     column : str
         Column of contacts.
     categorical : bool, default False
-        Whether it is a category; else it is read as a number.
+        Whether it is a category; else it is read as a number, and what is none is missing.
+    name : str, optional
+        Name of the column; by default that of the attribute.
 
     Returns
     -------
     Feature
+        A description of it; nothing is computed yet.
     """
-    return Feature(column, Operation.ATTRIBUTE, column=column, categorical=categorical)
+    return Feature(name or column, Operation.ATTRIBUTE, column=column, categorical=categorical)

@@ -1,13 +1,11 @@
 """Which features does a market allow, without anybody asking?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from mlmarket.features.algebra import (
-    Behaviour,
-    Feature,
     attribute,
     count,
     days_active,
@@ -21,11 +19,14 @@ from mlmarket.features.algebra import (
     total,
     trend,
 )
-from mlmarket.market.columns import AVAILABLE_AT, OCCURRED_AT, TABLES
+from mlmarket.features.behaviour import Behaviour
+from mlmarket.features.feature import Feature, Operation
+from mlmarket.market.columns import AS_OF, AVAILABLE_AT, CONTACT_ID, OCCURRED_AT, TABLES
 from mlmarket.market.history import looks_like_outcome, recorded_since
 from mlmarket.market.time import to_utc, within
 
 if TYPE_CHECKING:
+    import ibis.expr.datatypes as dt
     import ibis.expr.types as ir
 
     from mlmarket.market import Market
@@ -63,7 +64,7 @@ def default_features(
     market : Market
         The tables.
     as_of : datetime
-        Event types are chosen from what was known then.
+        Event types and attributes are chosen from what was known then.
     earliest : datetime, optional
         The first cutoff they will be used at; attributes that look like outcomes are used only
         if they are recorded since then.
@@ -71,7 +72,9 @@ def default_features(
     Returns
     -------
     tuple of Feature
-        In a fixed order.
+        In a fixed order, each with a name of its own: where two would share one, as the event types
+        ``Page View`` and ``page_view`` do, the later gets a number, and an attribute the word
+        ``contact`` before it.
     """
     features: list[Feature] = []
     if market.has("orders"):
@@ -81,7 +84,23 @@ def default_features(
     if market.has("events"):
         features += _event_features(_frequent_types(market, as_of))
     features += choose_attributes(market, as_of=as_of, earliest=earliest).features
-    return tuple(features)
+    return _with_own_names(features)
+
+
+def _with_own_names(features: Sequence[Feature]) -> tuple[Feature, ...]:
+    taken = {CONTACT_ID, AS_OF, "label"}
+    named = []
+    for feature in features:
+        name, number = feature.name, 1
+        if feature.operation is Operation.ATTRIBUTE and name.casefold() in taken:
+            name = f"contact_{name}"
+        stem = name
+        while name.casefold() in taken:
+            number += 1
+            name = f"{stem}_{number}"
+        taken.add(name.casefold())
+        named.append(replace(feature, name=name))
+    return tuple(named)
 
 
 def _order_features(market: "Market") -> list[Feature]:
@@ -194,43 +213,47 @@ def choose_attributes(
     ]
     since = recorded_since(market)
     recorded = since is not None and since <= to_utc(earliest or as_of)
-    values = _distinct_values(contacts, candidates)
-    features, left_out = [], []
+    distinct = _distinct_values(contacts, candidates)
+    features: list[Feature] = []
+    left_out: list[tuple[str, str]] = []
     for name in candidates:
         kind = declared.get(name)
-        if kind == "ignore":
-            left_out.append((name, "declared as ignored"))
-        elif kind is None and looks_like_outcome(name) and not recorded:
-            left_out.append(
-                (name, "looks like an outcome, and what it held in the past is not recorded")
-            )
-        elif not values[name]:
-            left_out.append((name, "has no value in any row"))
+        if kind is None and looks_like_outcome(name) and not recorded:
+            reason = "looks like an outcome, and what it held in the past is not recorded"
         else:
-            reason = _add_attribute(features, contacts, name, kind, values[name])
-            left_out += [(name, reason)] if reason else []
+            reason = _reason_against(contacts[name].type(), kind, distinct[name])
+        if reason:
+            left_out.append((name, reason))
+        else:
+            features.append(_attribute(contacts, name, kind))
     return AttributeChoice(tuple(features), tuple(left_out))
 
 
 def _distinct_values(contacts: "ir.Table", names: list[str]) -> dict[str, int]:
     if not names:
         return {}
-    measures = {name: contacts[name].nunique() for name in names}
-    row: dict[str, int] = contacts.aggregate(**measures).to_pyarrow().to_pylist()[0]
-    return row
+    measures = {f"of_{place}": contacts[name].nunique() for place, name in enumerate(names)}
+    row = contacts.aggregate(**measures).to_pyarrow().to_pylist()[0]
+    return {name: int(row[f"of_{place}"]) for place, name in enumerate(names)}
 
 
-def _add_attribute(
-    features: list[Feature], contacts: "ir.Table", name: str, kind: str | None, distinct: int
-) -> str:
-    """Add an attribute as what it is declared, or looks like; return why it was not added."""
+def _reason_against(dtype: "dt.DataType", kind: str | None, distinct: int) -> str:
+    """Return why an attribute is not used; nothing where it is."""
+    number = dtype.is_numeric() or dtype.is_boolean()
+    if kind == "ignore":
+        return "is declared as ignored"
+    if not distinct:
+        return "has no value in any row"
+    if kind == "categorical" or number:
+        return ""
+    if not dtype.is_string():
+        return f"is of type {dtype}, which is neither number nor category"
+    if distinct > _MOST_CATEGORIES and kind is None:
+        return f"has {distinct:,} different values; declare it in attributes to use it"
+    return ""
+
+
+def _attribute(contacts: "ir.Table", name: str, kind: str | None) -> Feature:
     dtype = contacts[name].type()
-    if kind == "numeric" or (kind is None and dtype.is_numeric() and not dtype.is_boolean()):
-        features.append(attribute(name))
-        return ""
-    if kind == "categorical" or dtype.is_boolean() or dtype.is_string():
-        if distinct > _MOST_CATEGORIES and kind is None:
-            return f"has {distinct:,} different values; declare it in attributes to use it"
-        features.append(attribute(name, categorical=True))
-        return ""
-    return f"is of type {dtype}, which is neither number nor category"
+    number = dtype.is_numeric() and not dtype.is_boolean()
+    return attribute(name, categorical=kind == "categorical" or (kind is None and not number))

@@ -1,8 +1,8 @@
 """How does a list of features become one query?
 
-Behaviour is read once: first added up by contact and day before ``as_of``, then by contact with one
-conditional sum for each feature. Only integers and decimals are added, so that the result does not
-depend on the order in which an engine reads rows; divisions come last.
+Behaviour is read once: first added up by contact and day before ``as_of``, then by contact with a
+few conditional sums for each feature. Only integers and decimals are added, so that the result does
+not depend on the order in which an engine reads rows; divisions come last.
 """
 
 from collections.abc import Sequence
@@ -11,23 +11,26 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from mlmarket.errors import ConfigurationError, suggestion
-from mlmarket.expressions import parse_condition, schema_of
-from mlmarket.features.algebra import Behaviour, Feature, Operation
-from mlmarket.market.columns import AS_OF, AVAILABLE_AT, CONTACT_ID, OCCURRED_AT
-from mlmarket.market.time import instant, within
+from mlmarket.features.behaviour import Behaviour
+from mlmarket.features.feature import Feature, Operation
+from mlmarket.features.rows import known_rows, matches
+from mlmarket.market.columns import AS_OF, CONTACT_ID, OCCURRED_AT
+from mlmarket.market.time import instant
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from mlmarket.market import Market
 
-__all__ = ["compile_features", "matches"]
+__all__ = ["compile_features"]
 
 _DAY: Final = 86_400_000_000
 """Microseconds of a day: times are compared as integers."""
 
+_ELIGIBLE: Final = "eligible"
 _GAPS: Final = frozenset({Operation.GAP_MEAN, Operation.GAP_STD})
-_VALUES: Final = frozenset({Operation.TOTAL, Operation.MEAN, Operation.MAXIMUM})
+_VALUES: Final = frozenset({Operation.TOTAL, Operation.MEAN})
+_RESERVED: Final = frozenset({CONTACT_ID, AS_OF, "label"})
 
 
 def compile_features(
@@ -47,9 +50,10 @@ def compile_features(
     features : sequence of Feature
         What to compute.
     at : datetime or ibis.expr.types.Table
-        The instant for all contacts, or a table of ``contact_id, as_of``.
+        The instant for all contacts, or a table of ``contact_id, as_of``, each pair once.
     eligible : Behaviour, optional
-        Only contacts with such rows at or before the instant; by default every contact known.
+        Only contacts with such rows at or before the instant, or without them where it is
+        negated; by default every contact known.
     only : ibis.expr.types.Table, optional
         Only contacts whose ``contact_id`` is in it.
 
@@ -57,108 +61,125 @@ def compile_features(
     -------
     ibis.expr.types.Table
         ``contact_id, as_of`` and a column a feature: float64, text for categories. In no order.
+
+    Raises
+    ------
+    ConfigurationError
+        Where two features share a name, or an attribute does not exist.
     """
+    _refuse_names(features)
     keys = [CONTACT_ID] if isinstance(at, datetime) else [CONTACT_ID, AS_OF]
-    people = market.contacts(as_of=at)
-    if only is not None:
-        people = people.semi_join(only, CONTACT_ID)
-    base = _base_features(features)
-    if eligible is not None:
-        gate = replace(eligible, within=None)
-        base = [*base, Feature("eligible__rows", Operation.COUNT, gate, eligible.within)]
-    behaviours = list(dict.fromkeys(f.behaviour for f in base if f.behaviour is not None))
-    table = people
+    base = _base_features(features, eligible)
+    behaviours = list(dict.fromkeys(f.behaviour for f in base.values() if f.behaviour is not None))
+    table = _people(market, base, at, keys, only)
     if behaviours:
-        past = _past(market, behaviours, at, only)
-        sums = _by_contact(_by_day(past, behaviours, base, keys), behaviours, base, keys)
-        table = people.left_join(sums, keys)
-        if eligible is not None:
-            table = table.filter(table.eligible__rows > 0)
+        days = _by_day(_aged(market, behaviours, at, only), behaviours, base, keys)
+        table = table.left_join(_by_contact(days, behaviours, base, keys), keys)
+    if eligible is not None:
+        rows = table[_ELIGIBLE].fill_null(0)
+        table = table.filter(rows == 0 if eligible.negated else rows > 0)
     moment = instant(at) if isinstance(at, datetime) else table[AS_OF]
-    columns = {feature.name: _column(table, feature) for feature in features}
+    places = {feature: name for name, feature in base.items()}
+    columns = {feature.name: _column(table, feature, places) for feature in features}
     return table.select(contact_id=table[CONTACT_ID], as_of=moment, **columns)
 
 
-def matches(table: "ir.Table", behaviour: Behaviour) -> "ir.BooleanValue":
-    """Return whether a row of activity (or of outcomes) belongs to a behaviour.
-
-    Parameters
-    ----------
-    table : ibis.expr.types.Table
-        With ``type``, and the columns that the condition names.
-    behaviour : Behaviour
-        Its types and condition; `within` and `negated` are not looked at.
-
-    Returns
-    -------
-    ibis.expr.types.BooleanValue
-        Never missing: a condition that cannot be decided does not hold.
-    """
-    same = table["type"].isin(behaviour.types)
-    if behaviour.where is not None:
-        condition = parse_condition(behaviour.where, schema=schema_of(table)).to_ibis(table)
-        same &= cast("ir.BooleanValue", condition)
-    return same.fill_null(False)
-
-
-def _base_features(features: Sequence[Feature]) -> list[Feature]:
-    """Return the features that are summed up, the parts of ratios among them, once each."""
-    base: dict[str, Feature] = {}
+def _refuse_names(features: Sequence[Feature]) -> None:
+    """Refuse names that would hide one another; databases do not tell upper from lower case."""
+    seen: set[str] = set()
     for feature in features:
-        for part in feature.parts or (feature,):
-            if base.setdefault(part.name, part) != part:
-                raise ConfigurationError(
-                    f"Two different features are called '{part.name}'.",
-                    "One of them would overwrite the other.",
-                    "give one of them another name.",
-                )
-    return list(base.values())
+        name = feature.name.casefold()
+        if name in _RESERVED:
+            raise ConfigurationError(
+                f"A feature is called '{feature.name}'.",
+                "That column says whose row it is, when, or what came after.",
+                "give it another name: attribute(…, name=…).",
+            )
+        if name in seen:
+            raise ConfigurationError(
+                f"Two features are called '{feature.name}', upper and lower case aside.",
+                "One of them would overwrite the other.",
+                "give one of them another name.",
+            )
+        seen.add(name)
 
 
-def _past(
+def _base_features(features: Sequence[Feature], eligible: Behaviour | None) -> dict[str, Feature]:
+    """Return what has to be read, by a name that no column of contacts can have."""
+    found: dict[Feature, None] = {}
+    waiting = list(reversed(features))
+    while waiting:
+        feature = waiting.pop()
+        if feature.operation is Operation.RATIO:
+            waiting += reversed(feature.parts)
+        else:
+            found.setdefault(feature)
+    base = {f"f{place}": feature for place, feature in enumerate(found)}
+    if eligible is not None:
+        gate = replace(eligible, within=None, negated=False)
+        base[_ELIGIBLE] = Feature(_ELIGIBLE, Operation.COUNT, gate, eligible.within)
+    return base
+
+
+def _people(
+    market: "Market",
+    base: "dict[str, Feature]",
+    at: "datetime | ir.Table",
+    keys: list[str],
+    only: "ir.Table | None",
+) -> "ir.Table":
+    """Return the contacts known at the instant, with their attributes under private names."""
+    people = market.contacts(as_of=at)
+    if only is not None:
+        people = people.semi_join(only, CONTACT_ID)
+    attributes = {
+        name: _attribute(people, feature)
+        for name, feature in base.items()
+        if feature.operation is Operation.ATTRIBUTE
+    }
+    return people.select(*keys, **attributes)
+
+
+def _aged(
     market: "Market",
     behaviours: Sequence[Behaviour],
     at: "datetime | ir.Table",
     only: "ir.Table | None",
 ) -> "ir.Table":
     """Return what was known at the instant, with each row's age in microseconds and days."""
-    types = sorted({kind for behaviour in behaviours for kind in behaviour.types})
-    rows = market.activity(*types)
-    if isinstance(at, datetime):
-        moment: Any = instant(at)
-    else:
-        rows = rows.inner_join(at, CONTACT_ID)
-        moment = rows[AS_OF]
-    if only is not None:
-        rows = rows.semi_join(only, CONTACT_ID)
-    known = within(rows[OCCURRED_AT], until=moment) & within(rows[AVAILABLE_AT], until=moment)
-    rows = rows.filter(known)
-    moment = moment if isinstance(at, datetime) else rows[AS_OF]
+    rows = known_rows(market, behaviours, at=at, only=only)
+    moment = instant(at) if isinstance(at, datetime) else rows[AS_OF]
     age = moment.delta(rows[OCCURRED_AT], unit="microsecond")
     return rows.mutate(age=age).mutate(day=lambda table: (table.age // _DAY).cast("int64"))
 
 
 def _by_day(
-    past: "ir.Table", behaviours: Sequence[Behaviour], base: Sequence[Feature], keys: list[str]
+    past: "ir.Table",
+    behaviours: Sequence[Behaviour],
+    base: dict[str, Feature],
+    keys: list[str],
 ) -> "ir.Table":
     """Add up by contact and day before as_of, the finest a window can tell apart."""
     measures: dict[str, Any] = {}
+    with_gaps = []
     for place, behaviour in enumerate(behaviours):
         here = matches(past, behaviour)
-        operations = {feature.operation for feature in base if feature.behaviour == behaviour}
+        operations = {f.operation for f in base.values() if f.behaviour == behaviour}
         measures[f"rows_{place}"] = here.sum()
         if operations & _VALUES:
             measures[f"value_{place}"] = past.value.sum(where=here)
             measures[f"valued_{place}"] = past.value.count(where=here)
         if Operation.MAXIMUM in operations:
             measures[f"largest_{place}"] = past.value.max(where=here)
-        if operations & {Operation.RECENCY, Operation.FIRST_TOUCH, *_GAPS}:
+        if Operation.RECENCY in operations:
             measures[f"newest_{place}"] = past.age.min(where=here)
+        if Operation.FIRST_TOUCH in operations:
             measures[f"oldest_{place}"] = past.age.max(where=here)
+        if Operation.GAP_STD in operations:
+            with_gaps.append(place)
     daily = past.group_by([*keys, "day"]).aggregate(**measures)
-    for place, behaviour in enumerate(behaviours):
-        if any(f.behaviour == behaviour and f.operation is Operation.GAP_STD for f in base):
-            daily = _with_gaps(daily, place, keys)
+    for place in with_gaps:
+        daily = _with_gaps(daily, place, keys)
     return daily
 
 
@@ -173,16 +194,18 @@ def _with_gaps(daily: "ir.Table", place: int, keys: list[str]) -> "ir.Table":
 
 
 def _by_contact(
-    daily: "ir.Table", behaviours: Sequence[Behaviour], base: Sequence[Feature], keys: list[str]
+    daily: "ir.Table",
+    behaviours: Sequence[Behaviour],
+    base: dict[str, Feature],
+    keys: list[str],
 ) -> "ir.Table":
     """Add up the days of each window, one or a few sums a feature."""
     measures: dict[str, Any] = {}
-    for feature in base:
-        if feature.behaviour is None:
-            continue
-        place = behaviours.index(feature.behaviour)
-        for suffix, sum_ in _sums(daily, feature, place).items():
-            measures[f"{feature.name}{suffix}"] = sum_
+    for name, feature in base.items():
+        if feature.behaviour is not None:
+            place = behaviours.index(feature.behaviour)
+            for suffix, sum_ in _sums(daily, feature, place).items():
+                measures[f"{name}{suffix}"] = sum_
     return daily.group_by(keys).aggregate(**measures)
 
 
@@ -191,67 +214,74 @@ def _sums(daily: "ir.Table", feature: Feature, place: int) -> "dict[str, ir.Valu
     days = feature.window // timedelta(days=1) if feature.window is not None else None
     inside: Any = daily.day < days if days is not None else (daily.day >= 0)
     rows = daily[f"rows_{place}"]
-    match feature.operation:
-        case Operation.COUNT:
-            return {"": rows.sum(where=inside)}
-        case Operation.TOTAL:
-            return {"": daily[f"value_{place}"].sum(where=inside)}
-        case Operation.MEAN:
-            return {
-                "__sum": daily[f"value_{place}"].sum(where=inside),
-                "__rows": daily[f"valued_{place}"].sum(where=inside),
-            }
-        case Operation.MAXIMUM:
-            return {"": daily[f"largest_{place}"].max(where=inside)}
-        case Operation.RECENCY:
-            return {"": daily[f"newest_{place}"].min()}
-        case Operation.FIRST_TOUCH:
-            return {"": daily[f"oldest_{place}"].max()}
-        case Operation.DAYS_ACTIVE:
-            return {"": (rows > 0).sum(where=inside)}
-        case Operation.TREND:
-            before = ~inside & (daily.day < 2 * (days or 0))
-            return {"__now": rows.sum(where=inside), "__before": rows.sum(where=before)}
-        case _:
-            return _gap_sums(daily, feature, place)
+    operation = feature.operation
+    if operation is Operation.COUNT:
+        return {"": rows.sum(where=inside)}
+    if operation is Operation.DAYS_ACTIVE:
+        return {"": (rows > 0).sum(where=inside)}
+    if operation is Operation.TREND:
+        before = ~inside & (daily.day < 2 * (days or 0))
+        return {"_now": rows.sum(where=inside), "_before": rows.sum(where=before)}
+    if operation in _GAPS:
+        return _gap_sums(daily, feature, place)
+    return _value_sums(daily, operation, place, inside)
+
+
+def _value_sums(
+    daily: "ir.Table",
+    operation: Operation,
+    place: int,
+    inside: Any,  # noqa: ANN401 - an Ibis value
+) -> "dict[str, ir.Value]":
+    if operation is Operation.RECENCY:
+        return {"": daily[f"newest_{place}"].min(where=inside)}
+    if operation is Operation.FIRST_TOUCH:
+        return {"": daily[f"oldest_{place}"].max(where=inside)}
+    if operation is Operation.MAXIMUM:
+        return {"": daily[f"largest_{place}"].max(where=inside)}
+    total = daily[f"value_{place}"].sum(where=inside)
+    if operation is Operation.TOTAL:
+        return {"": total}
+    return {"_sum": total, "_rows": daily[f"valued_{place}"].sum(where=inside)}
 
 
 def _gap_sums(daily: "ir.Table", feature: Feature, place: int) -> "dict[str, ir.Value]":
     active = daily[f"rows_{place}"] > 0
     sums: dict[str, ir.Value] = {
-        "__days": active.sum(),
-        "__span": daily.day.max(where=active) - daily.day.min(where=active),
+        "_days": active.sum(),
+        "_span": daily.day.max(where=active) - daily.day.min(where=active),
     }
     if feature.operation is Operation.GAP_STD:
         gap = daily[f"gap_{place}"]
-        sums["__squares"] = (gap * gap).sum()
+        sums["_squares"] = (gap * gap).sum()
     return sums
 
 
-def _column(table: "ir.Table", feature: Feature) -> "ir.Value":
+def _column(table: "ir.Table", feature: Feature, places: dict[Feature, str]) -> "ir.Value":
     """Return a feature made of its sums, divisions last."""
-    name = feature.name
-    match feature.operation:
-        case Operation.COUNT | Operation.TOTAL | Operation.DAYS_ACTIVE:
-            return table[name].cast("float64").fill_null(0.0)
-        case Operation.MAXIMUM:
-            return table[name].cast("float64")
-        case Operation.RECENCY | Operation.FIRST_TOUCH:
-            return table[name].cast("float64") / float(_DAY)
-        case Operation.MEAN:
-            return _quotient(table[f"{name}__sum"], table[f"{name}__rows"])
-        case Operation.TREND:
-            now, before = (table[f"{name}__{part}"].fill_null(0) for part in ("now", "before"))
-            return ((now + 1).cast("float64") / (before + 1).cast("float64")).ln()
-        case Operation.GAP_MEAN:
-            return _quotient(table[f"{name}__span"], table[f"{name}__days"] - 1)
-        case Operation.GAP_STD:
-            return _gap_std(table, name)
-        case Operation.RATIO:
-            above, below = (_column(table, part) for part in feature.parts)
-            return _quotient(above, below)
-        case Operation.ATTRIBUTE:
-            return _attribute(table, feature)
+    operation = feature.operation
+    if operation is Operation.RATIO:
+        above, below = (_column(table, part, places) for part in feature.parts)
+        return _quotient(above, below)
+    name = places[feature]
+    if operation is Operation.MEAN:
+        return _quotient(table[f"{name}_sum"], table[f"{name}_rows"])
+    if operation is Operation.TREND:
+        now, before = (table[f"{name}_{part}"].fill_null(0) for part in ("now", "before"))
+        return ((now + 1).cast("float64") / (before + 1).cast("float64")).ln()
+    if operation is Operation.GAP_MEAN:
+        return _quotient(table[f"{name}_span"], table[f"{name}_days"] - 1)
+    if operation is Operation.GAP_STD:
+        return _gap_std(table, name)
+    return _plain_column(table[name], operation)
+
+
+def _plain_column(value: Any, operation: Operation) -> "ir.Value":  # noqa: ANN401 - an Ibis value
+    if operation in {Operation.COUNT, Operation.TOTAL, Operation.DAYS_ACTIVE}:
+        return cast("ir.Value", value.cast("float64").fill_null(0.0))
+    if operation in {Operation.RECENCY, Operation.FIRST_TOUCH}:
+        return cast("ir.Value", value.cast("float64") / float(_DAY))
+    return cast("ir.Value", value if operation is Operation.ATTRIBUTE else value.cast("float64"))
 
 
 def _quotient(above: Any, below: Any) -> "ir.Value":  # noqa: ANN401 - Ibis values
@@ -259,25 +289,25 @@ def _quotient(above: Any, below: Any) -> "ir.Value":  # noqa: ANN401 - Ibis valu
 
 
 def _gap_std(table: "ir.Table", name: str) -> "ir.Value":
-    """Return the sample standard deviation of m gaps: sqrt((Σg² − (Σg)²/m) / (m − 1))."""
-    gaps = (table[f"{name}__days"] - 1).cast("float64")
-    span = table[f"{name}__span"].cast("float64")
-    squares = table[f"{name}__squares"].cast("float64")
-    spread = (squares - span * span / gaps.nullif(0.0)) / (gaps - 1.0).nullif(0.0)
-    return (gaps >= 2.0).ifelse(spread.clip(lower=0.0).sqrt(), None)
+    """Return the sample standard deviation of m gaps: sqrt((Σg² - (Σg)²/m) / (m - 1))."""
+    gaps = table[f"{name}_days"] - 1
+    span, squares = table[f"{name}_span"], table[f"{name}_squares"]
+    # In whole numbers up to the one division: a difference of large floats would lose digits.
+    above = (gaps * squares - span * span).cast("float64")
+    below = (gaps * (gaps - 1)).cast("float64").nullif(0.0)
+    return cast("ir.Value", (gaps >= 2).ifelse((above / below).sqrt(), None))
 
 
-def _attribute(table: "ir.Table", feature: Feature) -> "ir.Value":
+def _attribute(people: "ir.Table", feature: Feature) -> "ir.Value":
     column = str(feature.column)
-    if column not in table.columns:
+    if column not in people.columns:
         raise ConfigurationError(
             f"Contacts have no attribute '{column}'.",
             f"Feature '{feature.name}' is made of it.",
-            suggestion(column, table.columns),
+            suggestion(column, people.columns),
         )
-    value = table[column]
+    value = people[column]
     if feature.categorical:
         return value.cast("string")
-    if value.type().is_string():
-        return value.try_cast("float64")
-    return value.cast("float64")
+    number = value.try_cast("float64") if value.type().is_string() else value.cast("float64")
+    return cast("ir.Value", (number.isnan() | number.isinf()).ifelse(None, number))

@@ -4,21 +4,28 @@ A label looks forward through ``(as_of, as_of + horizon]``. Only a window that i
 window that is still open would count those who have not bought *yet* as people who never do.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mlmarket.errors import DataContractError
-from mlmarket.features.algebra import Behaviour
-from mlmarket.features.ibis_compiler import matches
-from mlmarket.market.columns import AS_OF, AVAILABLE_AT, CONTACT_ID, OCCURRED_AT, RESERVED_TYPES
-from mlmarket.market.time import duration_text, instant, within
+from mlmarket.features.behaviour import Behaviour
+from mlmarket.features.rows import behaviour_rows, matches, tables_of
+from mlmarket.market.columns import AS_OF, AVAILABLE_AT, CONTACT_ID, OCCURRED_AT
+from mlmarket.market.time import duration_text, instant, to_utc, within
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from mlmarket.market import Market
 
-__all__ = ["LABEL", "OpenLabelWindowError", "compile_label", "label_complete_until", "label_table"]
+__all__ = [
+    "LABEL",
+    "OpenLabelWindowError",
+    "compile_label",
+    "label_complete_until",
+    "refuse_open_windows",
+]
 
 LABEL = "label"
 
@@ -41,23 +48,14 @@ class OpenLabelWindowError(DataContractError):
     def __init__(
         self, *, cutoff: datetime, horizon: timedelta, table: str, complete_until: datetime
     ) -> None:
-        end = (cutoff + horizon).astimezone(UTC)
+        begin, until = cutoff.astimezone(UTC), complete_until.astimezone(UTC)
         super().__init__(
-            f"The label window of {cutoff:%Y-%m-%d} ends at {end:%Y-%m-%d %H:%M} UTC, but "
-            f"'{table}' is complete only until {complete_until:%Y-%m-%d %H:%M} UTC.",
+            f"The label window of {begin:%Y-%m-%d} ends at {begin + horizon:%Y-%m-%d %H:%M} UTC, "
+            f"but '{table}' is complete only until {until:%Y-%m-%d %H:%M} UTC.",
             "Everybody whose time has not come yet would be learned as a 'no'.",
             f"use a cutoff at least {duration_text(horizon)} before that, or set complete_until "
             f"in [tables.{table}] if the table is known to be complete.",
         )
-
-
-def label_table(behaviour: Behaviour) -> str:
-    """Return the table whose rows decide a label."""
-    if behaviour.table == "outcomes":
-        return "outcomes"
-    if set(behaviour.types) <= {"order", "return"}:
-        return "orders"
-    return "messages" if set(behaviour.types) <= set(RESERVED_TYPES) else "events"
 
 
 def label_complete_until(
@@ -77,9 +75,59 @@ def label_complete_until(
     Returns
     -------
     datetime
-        See :meth:`Market.complete_until`.
+        See :meth:`mlmarket.market.Market.complete_until`; of the table that ends first where
+        several decide.
     """
-    return market.complete_until(label_table(behaviour), as_of=as_of)
+    return _earliest_end(market, behaviour, as_of)[0]
+
+
+def _earliest_end(
+    market: "Market", behaviour: Behaviour, as_of: datetime | None
+) -> tuple[datetime, str]:
+    ends = ((market.complete_until(name, as_of=as_of), name) for name in tables_of(behaviour))
+    return min(ends)
+
+
+def refuse_open_windows(
+    market: "Market",
+    behaviour: Behaviour,
+    *,
+    cutoffs: Sequence[datetime],
+    horizon: timedelta,
+    known_at: datetime | None,
+) -> None:
+    """Refuse cutoffs whose label windows have not ended.
+
+    Parameters
+    ----------
+    market : Market
+        The tables.
+    behaviour : Behaviour
+        What the label is about.
+    cutoffs : sequence of datetime
+        Aware instants.
+    horizon : timedelta
+        How far the label looks.
+    known_at : datetime or None
+        What was known then; None for all that there is.
+
+    Raises
+    ------
+    OpenLabelWindowError
+        At the latest cutoff, where its window is open.
+    ConfigurationError
+        Where an instant has no zone.
+    """
+    for cutoff in cutoffs:
+        to_utc(cutoff)
+    if not cutoffs:
+        return
+    until, table = _earliest_end(market, behaviour, known_at)
+    latest = max(cutoffs).astimezone(UTC)
+    if latest + horizon > until:
+        raise OpenLabelWindowError(
+            cutoff=latest, horizon=horizon, table=table, complete_until=until
+        )
 
 
 def compile_label(
@@ -110,7 +158,7 @@ def compile_label(
     ibis.expr.types.Table
         ``contact_id`` (and ``as_of``), once each.
     """
-    rows = _rows(market, behaviour)
+    rows = behaviour_rows(market, [behaviour])
     keys = [CONTACT_ID]
     if isinstance(at, datetime):
         rows = rows.filter(within(rows[OCCURRED_AT], after=at, until=at + horizon))
@@ -124,13 +172,3 @@ def compile_label(
     if known_at is not None:
         rows = rows.filter(rows[AVAILABLE_AT] <= instant(known_at))
     return rows.filter(matches(rows, behaviour)).select(*keys).distinct()
-
-
-def _rows(market: "Market", behaviour: Behaviour) -> "ir.Table":
-    if behaviour.table == "activity":
-        return market.activity(*behaviour.types)
-    outcomes = market.table("outcomes")
-    available = outcomes[OCCURRED_AT]
-    if AVAILABLE_AT in outcomes.columns:
-        available = outcomes[AVAILABLE_AT].coalesce(available)
-    return outcomes.mutate(type=outcomes.outcome, available_at=available)

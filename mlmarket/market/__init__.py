@@ -1,8 +1,8 @@
 """Which tables are there, what do they hold, and what was known when?"""
 
-from mlmarket.market.checks import CheckReport, Note, TableCount
 from mlmarket.market.history import record_contacts
 from mlmarket.market.market import Market
+from mlmarket.market.report import CheckReport, Note, TableCount
 from mlmarket.market.settings import BusinessSettings, MarketSettings, TableSettings
 from mlmarket.market.time import parse_duration, within
 from mlmarket.market.violations import ContractViolationError, Violation

@@ -7,6 +7,8 @@ is not read at all.
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import ibis
+
 from mlmarket.market.casts import MONEY
 from mlmarket.market.columns import ACTIVITY, RESERVED_TYPES
 from mlmarket.market.tables import IS_RETURN
@@ -42,8 +44,6 @@ def activity_of(tables: Mapping[str, "ir.Table"], types: Collection[str] = ()) -
         The columns of :data:`mlmarket.market.columns.ACTIVITY`; no rows where no table can hold
         the types.
     """
-    import ibis
-
     wanted = set(types)
     branches: list[ir.Table] = []
     if "orders" in tables:
@@ -60,8 +60,6 @@ def activity_of(tables: Mapping[str, "ir.Table"], types: Collection[str] = ()) -
 
 def _row(table: "ir.Table", source: str, **columns: Any) -> "ir.Table":  # noqa: ANN401
     """Return a table in the form of activity; columns not given are missing."""
-    import ibis
-
     absent: dict[str, Callable[[], ir.Value]] = {
         "contact_id": lambda: ibis.null("string"),
         "type": lambda: ibis.null("string"),
@@ -84,8 +82,6 @@ def _given(table: "ir.Table", **names: str) -> "dict[str, ir.Value]":
 
 
 def _orders(orders: "ir.Table", wanted: set[str]) -> "list[ir.Table]":
-    import ibis
-
     if wanted and not wanted & {"order", "return"}:
         return []
     if wanted and "order" not in wanted:
@@ -117,13 +113,13 @@ def _messages(messages: "ir.Table", wanted: set[str]) -> "list[ir.Table]":
             continue
         rows = messages.filter(messages[column].notnull())
         if kind == "open" and "is_machine_open" in messages.columns:
-            rows = rows.filter(~rows.is_machine_open.fill_null(False))
+            rows = rows.filter(~rows.is_machine_open.fill_null(ibis.literal(value=False)))
         branches.append(
             _row(
                 rows,
                 "messages",
                 contact_id=rows.contact_id,
-                type=_literal(kind),
+                type=ibis.literal(kind),
                 occurred_at=rows[column],
                 available_at=rows[column],
                 row_id=rows.message_id,
@@ -133,15 +129,7 @@ def _messages(messages: "ir.Table", wanted: set[str]) -> "list[ir.Table]":
     return branches
 
 
-def _literal(text: str) -> "ir.Value":
-    import ibis
-
-    return ibis.literal(text)
-
-
 def _events(events: "ir.Table", wanted: set[str]) -> "ir.Table":
-    import ibis
-
     if wanted:
         events = events.filter(events.event_type.isin(sorted(wanted)))
     given = _given(

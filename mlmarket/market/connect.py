@@ -8,21 +8,29 @@ import hashlib
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from mlmarket.errors import ConfigurationError, DataContractError
+import ibis
+
+from mlmarket.errors import ConfigurationError
+from mlmarket.market.databases import connect, open_table
+from mlmarket.market.frames import to_arrow, without_nulls
 from mlmarket.market.settings import TableSettings
+from mlmarket.market.text_files import read_csv
+from mlmarket.market.violations import ContractViolationError, unreadable
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-    import pyarrow as pa
 
-__all__ = ["Source", "Workbench", "find_files", "fingerprint", "to_arrow"]
+__all__ = ["Source", "Workbench", "find_files", "fingerprint", "on_one_connection", "to_arrow"]
 
 _BLOCK: Final = 1 << 20
+_PARQUET: Final = frozenset({".parquet", ".pq"})
+_AT_HOME: Final = frozenset({"duckdb", "postgres", "pyspark"})
+"""Backends whose tables are worked on where they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,50 +53,6 @@ class Source:
     table: "ir.Table"
     described: str
     all_text: bool = False
-
-
-def to_arrow(frame: object, *, name: str) -> "pa.Table":
-    """Return a pandas, polars or Arrow frame as an Arrow table.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame, polars.DataFrame or pyarrow.Table
-        Anything that speaks the Arrow stream protocol, or a pandas frame.
-    name : str
-        The table's name, for messages.
-
-    Returns
-    -------
-    pyarrow.Table
-        The same rows; the index of a pandas frame is left out.
-
-    Raises
-    ------
-    ConfigurationError
-        Where it is no frame.
-    DataContractError
-        Where a column holds values of several types.
-    """
-    import pyarrow as pa
-
-    if isinstance(frame, pa.Table):
-        return frame
-    try:
-        if type(frame).__module__.partition(".")[0] == "pandas":
-            return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-        if hasattr(frame, "__arrow_c_stream__"):
-            return pa.table(frame)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise DataContractError(
-            f"Table '{name}' mixes types in one column: {error.args[0]}.",
-            "A column has one type, so that every row is read alike.",
-            "convert the column before passing it, such as frame['id'].astype(str).",
-        ) from error
-    raise ConfigurationError(
-        f"Table '{name}' is a {type(frame).__name__}, which is no table.",
-        "A Market is made of frames or Ibis tables.",
-        "pass a pandas, polars or Arrow table, or a table of an Ibis connection.",
-    )
 
 
 def find_files(source: str, folder: Path, *, name: str) -> list[Path]:
@@ -114,11 +78,13 @@ def find_files(source: str, folder: Path, *, name: str) -> list[Path]:
         Where there is none.
     """
     pattern = folder / source
+    if pattern.is_file():
+        return [pattern]
+    found: list[Path] = []
     if any(sign in source for sign in "*?["):
         anchor = Path(pattern.anchor)
-        found = sorted(anchor.glob(str(pattern.relative_to(anchor))))
-    else:
-        found = [pattern] if pattern.is_file() else []
+        matching = anchor.glob(str(pattern.relative_to(anchor)))
+        found = sorted(path for path in matching if path.is_file())
     if not found:
         raise ConfigurationError(
             f"Table '{name}' has no file at '{source}' (looked in {folder}).",
@@ -139,19 +105,23 @@ def fingerprint(files: Iterable[Path]) -> str:
     Returns
     -------
     str
-        64 hexadecimal digits.
+        64 hexadecimal digits, the same wherever the files lie and whenever they were written.
     """
     digest = hashlib.sha256()
     for path in files:
+        size = 0
         with path.open("rb") as stream:
             for block in iter(lambda: stream.read(_BLOCK), b""):
                 digest.update(block)
-        digest.update(path.stat().st_size.to_bytes(8, "big"))
+                size += len(block)
+        digest.update(size.to_bytes(8, "big"))
     return digest.hexdigest()
 
 
 class Workbench:
     """The DuckDB connection on which files and frames are opened.
+
+    Its folder for temporary files goes when nothing uses the connection any more.
 
     Parameters
     ----------
@@ -160,12 +130,19 @@ class Workbench:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        import ibis
-
         self.folder = Path(tempfile.mkdtemp(prefix="mlmarket-", dir=folder))
-        self._finalizer = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self.connection = ibis.duckdb.connect(":memory:", temp_directory=str(self.folder))
         self.connection.raw_sql("SET TimeZone = 'UTC'")
+        # Bound to the connection: tables of a market may outlive the market itself.
+        self._finalizer = weakref.finalize(
+            self.connection, shutil.rmtree, self.folder, ignore_errors=True
+        )
+        self._addresses: dict[str, Any] = {}
+
+    def close(self) -> None:
+        """Close the connection and remove the temporary files; tables on it are lost."""
+        self.connection.disconnect()
+        self._finalizer()
 
     def open_frame(self, name: str, frame: object) -> Source:
         """Return a frame as a source.
@@ -181,10 +158,16 @@ class Workbench:
         -------
         Source
             On this connection.
+
+        Raises
+        ------
+        ConfigurationError
+            Where it is no frame.
+        ContractViolationError
+            Where a column holds values of several types, or a name stands twice.
         """
-        table = self.connection.create_table(
-            f"source_{name}", to_arrow(frame, name=name), overwrite=True
-        )
+        rows = without_nulls(to_arrow(frame, name=name))
+        table = self.connection.create_table(f"source_{name}", rows, overwrite=True)
         return Source(name, table, f"the {type(frame).__name__} given")
 
     def open_settings(self, name: str, settings: TableSettings, folder: Path) -> Source:
@@ -203,6 +186,13 @@ class Workbench:
         -------
         Source
             On this connection for files, on the named one otherwise.
+
+        Raises
+        ------
+        ConfigurationError
+            Where there is nothing to open.
+        ContractViolationError
+            Where a file cannot be read.
         """
         if not settings.source:
             raise ConfigurationError(
@@ -211,43 +201,66 @@ class Workbench:
                 'write source = "orders.parquet", or a table name with `connection`.',
             )
         if settings.connection is not None:
-            return _open_database(name, settings)
+            if settings.connection not in self._addresses:
+                connection = connect(name, settings.connection, folder)
+                self._addresses[settings.connection] = connection
+            database = self._addresses[settings.connection]
+            return Source(name, open_table(database, name, settings.source), settings.source)
         files = find_files(settings.source, folder, name=name)
-        if all(path.suffix == ".parquet" for path in files):
+        if all(path.suffix.lower() in _PARQUET for path in files):
             return self._open_parquet(name, files)
-        return self._open_csv(name, files, settings)
+        table = read_csv(self.connection, name, files, settings, scratch=self.folder)
+        return Source(name, table, _described(files), all_text=True)
 
     def _open_parquet(self, name: str, files: list[Path]) -> Source:
         import duckdb
 
         try:
-            table = self.connection.read_parquet([str(path) for path in files])
+            table = self.connection.read_parquet(
+                [str(path) for path in files], table_name=f"source_{name}", union_by_name=True
+            )
         except (duckdb.Error, OSError) as error:
-            raise DataContractError(
-                f"Table '{name}': {files[0].name} is no readable Parquet file.",
-                f"The reader said: {str(error).splitlines()[0]}.",
-                "write the file again, or correct `source`.",
+            raise ContractViolationError(
+                [
+                    unreadable(
+                        name,
+                        f"{_described(files)} is no readable Parquet file",
+                        f"The reader said: {str(error).splitlines()[0]}.",
+                        "write the file again, or correct `source`.",
+                    )
+                ]
             ) from error
-        return Source(name, table, files[0].name)
-
-    def _open_csv(self, name: str, files: list[Path], settings: TableSettings) -> Source:
-        from mlmarket.market.text_files import read_csv
-
-        table = read_csv(self.connection, name, files, settings, scratch=self.folder)
-        return Source(name, table, files[0].name, all_text=True)
+        return Source(name, table, _described(files))
 
 
-def _open_database(name: str, settings: TableSettings) -> Source:
-    import ibis
+def _described(files: list[Path]) -> str:
+    return files[0].name if len(files) == 1 else f"{files[0].name} and {len(files) - 1:,} more"
 
-    place, _, table_name = settings.source.rpartition(".")
-    try:
-        connection = ibis.connect(settings.connection)
-        table = connection.table(table_name, database=place or None)
-    except Exception as error:  # each driver has errors of its own
-        raise ConfigurationError(
-            f"Table '{name}' cannot be opened at '{settings.source}': {type(error).__name__}.",
-            "Its rows are read from that database.",
-            f"check `connection` and `source` of [tables.{name}] and the network.",
-        ) from error
-    return Source(name, table, settings.source)
+
+def on_one_connection(sources: Mapping[str, Source], workbench: Workbench) -> dict[str, Source]:
+    """Return sources that can be joined.
+
+    Parameters
+    ----------
+    sources : mapping of str to Source
+        Each on some connection.
+    workbench : Workbench
+        Where those are copied that are not all on one connection.
+
+    Returns
+    -------
+    dict of str to Source
+        The same, where all live together on DuckDB, PostgreSQL or Spark.
+    """
+    homes = {name: source.table.get_backend() for name, source in sources.items()}
+    together = len({id(home) for home in homes.values()}) == 1
+    if together and all(home.name in _AT_HOME for home in homes.values()):
+        return dict(sources)
+    gathered = {}
+    for name, source in sources.items():
+        if homes[name] is workbench.connection:
+            gathered[name] = source
+        else:
+            copied = workbench.open_frame(name, source.table.to_pyarrow())
+            gathered[name] = replace(copied, described=source.described)
+    return gathered

@@ -5,12 +5,20 @@ attributes changed, so that later training sees what was known at its cutoff. Wh
 first counts as known from the start.
 """
 
+import functools
+import operator
+import os
 import re
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mlmarket.errors import ConfigurationError
 from mlmarket.market.columns import AS_OF, CONTACT_ID
 from mlmarket.market.time import instant, to_utc, within
 
@@ -19,9 +27,19 @@ if TYPE_CHECKING:
 
     from mlmarket.market.market import Market
 
-__all__ = ["contacts_as_of", "looks_like_outcome", "record_contacts", "recorded_since"]
+__all__ = [
+    "contacts_as_of",
+    "looks_like_outcome",
+    "read_history",
+    "record_contacts",
+    "recorded_since",
+]
 
 VALID_FROM: Final = "valid_from"
+# Columns made here; a name that a source could not have without trying.
+_BEGAN: Final = "valid_from::began"
+_RECORDED: Final = "valid_from::recorded"
+_THEN: Final = "::then"
 _NOT_RECORDED: Final = frozenset(
     {"contact_id", "external_id", "email", "phone", "created_at", "valid_from"}
 )
@@ -76,48 +94,122 @@ def contacts_as_of(
     -------
     ibis.expr.types.Table
         One row a contact (and instant), without ``valid_from``.
+
+    Raises
+    ------
+    ConfigurationError
+        Where `as_of` is neither an aware datetime nor such a table.
     """
-    contacts, keys, until = _at(contacts, as_of)
-    if "created_at" in contacts.columns:
-        known = contacts.created_at.isnull() | within(contacts.created_at, until=until(contacts))
-        contacts = contacts.filter(known)
+    moments = _Moments.of(as_of)
+    rows = moments.beside(contacts)
     if VALID_FROM in contacts.columns:
-        return _in_force(contacts, keys, until).drop(VALID_FROM)
-    if history is None:
-        return contacts
-    periods, _, _ = _at(history, as_of)
-    then = _in_force(periods, keys, until)
-    recorded = [name for name in then.columns if name in contacts.columns and name not in keys]
-    then = then.select(*keys, was_recorded=True, **{f"{n}_then": then[n] for n in recorded})
-    joined = contacts.left_join(then, keys)
-    return joined.select(
-        **{
-            name: joined.was_recorded.notnull().ifelse(joined[f"{name}_then"], joined[name])
-            if name in recorded
-            else joined[name]
-            for name in contacts.columns
-        }
+        begun = rows[VALID_FROM].isnull() | within(rows[VALID_FROM], until=moments.until(rows))
+        rows = _latest(rows.filter(begun), moments.keys).drop(VALID_FROM)
+    if "created_at" in contacts.columns:
+        known = rows.created_at.isnull() | within(rows.created_at, until=moments.until(rows))
+        rows = rows.filter(known)
+    if VALID_FROM in contacts.columns or history is None:
+        return rows
+    return _as_recorded(rows, _in_force(moments.beside(history), moments), moments.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class _Moments:
+    """One instant for everybody, or a table of instants."""
+
+    moment: "ir.TimestampScalar | None"
+    table: "ir.Table | None"
+
+    @classmethod
+    def of(cls, as_of: "datetime | ir.Table") -> "_Moments":
+        if isinstance(as_of, datetime):
+            return cls(instant(as_of), None)
+        columns = getattr(as_of, "columns", ())
+        if CONTACT_ID not in columns or AS_OF not in columns:
+            raise ConfigurationError(
+                f"Contacts are wanted as of a {type(as_of).__name__}, which says no instant.",
+                "What was known is known at an instant.",
+                "pass datetime(…, tzinfo=UTC), or an Ibis table with contact_id and as_of.",
+            )
+        dtype = as_of[AS_OF].type()
+        if not dtype.is_timestamp() or dtype.timezone is not None:
+            raise ConfigurationError(
+                f"The column 'as_of' is {dtype}, not a time in UTC without a zone.",
+                "The tables of a market hold such times, and are compared with it.",
+                "convert it to timestamp(6) in UTC.",
+            )
+        return cls(None, as_of.select(CONTACT_ID, AS_OF).distinct())
+
+    @property
+    def keys(self) -> list[str]:
+        """What identifies a row."""
+        return [CONTACT_ID] if self.table is None else [CONTACT_ID, AS_OF]
+
+    def beside(self, rows: "ir.Table") -> "ir.Table":
+        """Return rows of contacts, once for each instant wanted."""
+        return rows if self.table is None else rows.inner_join(self.table, CONTACT_ID)
+
+    def until(self, rows: "ir.Table") -> Any:  # noqa: ANN401 - a scalar or a column
+        """Return the instant of each row."""
+        return self.moment if self.table is None else rows[AS_OF]
+
+
+def _latest(periods: "ir.Table", keys: list[str]) -> "ir.Table":
+    """Return the last period of each contact; one without a beginning is the first."""
+    marked = periods.group_by(keys).mutate(**{_BEGAN: periods[VALID_FROM].max()})
+    return marked.filter(marked[VALID_FROM].identical_to(marked[_BEGAN])).drop(_BEGAN)
+
+
+def _in_force(records: "ir.Table", moments: _Moments) -> "ir.Table":
+    """Return each contact's record that holds at its instant, else its first."""
+    started = within(records[VALID_FROM], until=moments.until(records))
+    began = records[VALID_FROM].max(where=started).coalesce(records[VALID_FROM].min())
+    marked = records.group_by(moments.keys).mutate(**{_BEGAN: began})
+    return marked.filter(marked[VALID_FROM] == marked[_BEGAN]).drop(_BEGAN)
+
+
+def _as_recorded(rows: "ir.Table", records: "ir.Table", keys: list[str]) -> "ir.Table":
+    """Return contacts with what was recorded about them in place of what they hold now."""
+    recorded = [name for name in records.columns if name in rows.columns and name not in keys]
+    then = records.select(
+        *keys, **{_RECORDED: True}, **{f"{name}{_THEN}": records[name] for name in recorded}
     )
+    joined = rows.left_join(then, keys)
+    columns = {name: joined[name] for name in rows.columns}
+    for name in recorded:
+        held = joined[f"{name}{_THEN}"]
+        if held.type() != joined[name].type():
+            held = held.try_cast(joined[name].type())
+        columns[name] = joined[_RECORDED].notnull().ifelse(held, joined[name])
+    return joined.select(**columns)
 
 
-def _at(
-    table: "ir.Table", as_of: "datetime | ir.Table"
-) -> "tuple[ir.Table, list[str], Callable[[ir.Table], Any]]":
-    """Return a table beside its instants, what identifies a row, and how to find its instant."""
-    if isinstance(as_of, datetime):
-        moment = instant(as_of)
-        return table, [CONTACT_ID], lambda _: moment
-    return table.inner_join(as_of, CONTACT_ID), [CONTACT_ID, AS_OF], lambda rows: rows[AS_OF]
+def read_history(folder: Path, connection: Any) -> "ir.Table | None":  # noqa: ANN401
+    """Open what earlier nights recorded.
+
+    Parameters
+    ----------
+    folder : Path
+        Where :func:`record_contacts` writes.
+    connection : ibis.backends.BaseBackend
+        Where the contacts are.
+
+    Returns
+    -------
+    ibis.expr.types.Table or None
+        A row for each contact and change; None where nothing is recorded.
+    """
+    return _read(sorted((folder / "contacts").glob("*.parquet")), connection)
 
 
-def _in_force(
-    periods: "ir.Table", keys: list[str], until: "Callable[[ir.Table], Any]"
-) -> "ir.Table":
-    """Return each contact's period that holds at its instant, else its first."""
-    begun = periods[VALID_FROM].max(where=within(periods[VALID_FROM], until=until(periods)))
-    marked = periods.group_by(keys).mutate(in_force=begun.coalesce(periods[VALID_FROM].min()))
-    chosen = marked.filter(marked[VALID_FROM] == marked.in_force)
-    return chosen.drop("in_force")
+def _read(files: list[Path], connection: Any) -> "ir.Table | None":  # noqa: ANN401
+    if not files:
+        return None
+    if connection.name == "duckdb":
+        table = connection.read_parquet([str(path) for path in files], union_by_name=True)
+        return cast("ir.Table", table)
+    tables = [pq.read_table(path) for path in files]
+    return ibis.memtable(pa.concat_tables(tables, promote_options="permissive"))
 
 
 def recorded_since(market: "Market") -> datetime | None:
@@ -137,22 +229,22 @@ def recorded_since(market: "Market") -> datetime | None:
     periods = contacts if VALID_FROM in contacts.columns else market.history
     if periods is None:
         return None
-    first = periods[VALID_FROM].min().execute()
-    return None if first is None or first != first else first.to_pydatetime()
+    first: datetime | None = periods[VALID_FROM].min().to_pyarrow().as_py()
+    return first
 
 
 def record_contacts(market: "Market", folder: Path, *, as_of: datetime) -> int:
     """Append the contacts whose attributes changed since the last record.
 
-    Running it again for the same day writes the same file. A day before the last recorded one
-    changes nothing: the present values of a CRM are not what it held then.
+    Running it again for the same instant writes the same file. An instant before the last
+    recorded one changes nothing: the present values of a CRM are not what it held then.
 
     Parameters
     ----------
     market : Market
         As it is tonight.
     folder : Path
-        Where the history is kept, a file a day in ``contacts/``.
+        Where the history is kept, a file a night in ``contacts/``.
     as_of : datetime
         Tonight.
 
@@ -160,22 +252,25 @@ def record_contacts(market: "Market", folder: Path, *, as_of: datetime) -> int:
     -------
     int
         How many contacts were written.
+
+    Raises
+    ------
+    ConfigurationError
+        Where `as_of` has no zone.
     """
     contacts = market.table("contacts")
     attributes = [name for name in contacts.columns if name not in _NOT_RECORDED]
     if VALID_FROM in contacts.columns or not attributes or market.contacts_derived:
         return 0
     place = folder / "contacts"
-    file = place / f"{to_utc(as_of):%Y-%m-%dT%H%M}.parquet"
-    earlier = [path for path in sorted(place.glob("*.parquet")) if path.name < file.name]
-    if any(path.name > file.name for path in place.glob("*.parquet")):
+    file = place / f"{to_utc(as_of):%Y-%m-%dT%H%M%S}.parquet"
+    recorded = sorted(place.glob("*.parquet"))
+    if any(path.name > file.name for path in recorded):
         return 0
-    tonight = contacts.select(CONTACT_ID, *attributes).mutate(valid_from=instant(as_of))
-    if earlier and market.workbench is not None:
-        before = market.workbench.connection.read_parquet(
-            [str(path) for path in earlier], union_by_name=True
-        )
-        in_force = _in_force(before, [CONTACT_ID], lambda _: instant(as_of))
+    tonight = contacts.select(CONTACT_ID, *attributes).mutate(**{VALID_FROM: instant(as_of)})
+    before = _read([path for path in recorded if path != file], contacts.get_backend())
+    if before is not None:
+        in_force = _in_force(before, _Moments.of(as_of))
         tonight = _changed(tonight, in_force, attributes)
     rows = tonight.order_by(CONTACT_ID).to_pyarrow()
     if rows.num_rows == 0:
@@ -187,30 +282,23 @@ def record_contacts(market: "Market", folder: Path, *, as_of: datetime) -> int:
 
 def _changed(tonight: "ir.Table", before: "ir.Table", attributes: list[str]) -> "ir.Table":
     """Return the rows of tonight that are new or differ from what was in force."""
-    import functools
-    import operator
-
-    import ibis
-
     known = [name for name in attributes if name in before.columns]
-    then = before.select(CONTACT_ID, known=True, **{f"{name}_then": before[name] for name in known})
-    joined = tonight.left_join(then, CONTACT_ID)
-    differs = [~joined[name].identical_to(joined[f"{name}_then"]) for name in known]
+    held = {f"{name}{_THEN}": before[name].cast(tonight[name].type()) for name in known}
+    joined = tonight.left_join(before.select(CONTACT_ID, **{_RECORDED: True}, **held), CONTACT_ID)
+    differs = [~joined[name].identical_to(joined[f"{name}{_THEN}"]) for name in known]
     differs += [joined[name].notnull() for name in attributes if name not in known]
-    new = joined.known.isnull()
-    changed = functools.reduce(operator.or_, differs, ibis.literal(value=False))
-    return joined.filter(new | changed).select(*tonight.columns)
+    is_new = joined[_RECORDED].isnull()
+    return joined.filter(functools.reduce(operator.or_, differs, is_new)).select(*tonight.columns)
 
 
-def _write(rows: object, file: Path) -> None:
-    import os
-
-    import pyarrow.parquet as pq
-
+def _write(rows: "pa.Table", file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_suffix(f".{os.getpid()}.tmp")
     try:
-        pq.write_table(rows, temporary, compression="zstd")
+        with temporary.open("wb") as stream:
+            pq.write_table(rows, stream, compression="zstd")
+            stream.flush()
+            os.fsync(stream.fileno())
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)

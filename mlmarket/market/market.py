@@ -2,35 +2,23 @@
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 from zoneinfo import ZoneInfo
 
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.market.activity import activity_of
-from mlmarket.market.checks import (
-    CheckReport,
-    Note,
-    TableCount,
-    check_contacts,
-    check_rows,
-    notes_on,
-)
-from mlmarket.market.columns import AVAILABLE_AT, CONTACT_ID, TABLES
-from mlmarket.market.connect import Source, Workbench
-from mlmarket.market.history import contacts_as_of
-from mlmarket.market.settings import (
-    BusinessSettings,
-    MarketSettings,
-    TableSettings,
-    read_toml,
-    validate_settings,
-)
-from mlmarket.market.tables import MappedTable, map_table
-from mlmarket.market.time import within
-from mlmarket.market.violations import Violation
+from mlmarket.market.assembly import Assembly
+from mlmarket.market.columns import AVAILABLE_AT, TABLES
+from mlmarket.market.connect import Workbench
+from mlmarket.market.history import contacts_as_of, read_history
+from mlmarket.market.opening import frame_openers, open_all, settings_at, settings_openers
+from mlmarket.market.report import CheckReport
+from mlmarket.market.settings import BusinessSettings, MarketSettings, TableSettings
+from mlmarket.market.time import time_zone, within
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -57,6 +45,8 @@ class Market:
         The connection on which files and frames were opened.
     history : ibis.expr.types.Table, optional
         What contacts looked like on earlier nights, see :mod:`mlmarket.market.history`.
+    contacts_derived : bool, default False
+        Whether contacts come from the other tables, because there was no table of them.
     """
 
     tables: Mapping[str, "ir.Table"]
@@ -64,7 +54,7 @@ class Market:
     report: CheckReport
     workbench: Workbench | None = None
     history: "ir.Table | None" = None
-    contacts_derived: bool = field(default=False)
+    contacts_derived: bool = False
 
     @classmethod
     def open(
@@ -102,17 +92,19 @@ class Market:
             Where the tables break the contract.
         """
         path = Path(path)
-        settings = _folder_settings(path) if path.is_dir() else _file_settings(path)
-        folder = path if path.is_dir() else path.parent
-        workbench = Workbench()
-        sources = {
-            name: workbench.open_settings(name, table, folder.absolute())
-            for name, table in settings.tables.items()
-        }
-        market = _assemble(sources, settings, workbench, now=now, default_zone=None)
-        if check:
-            market.report.raise_if_broken()
-        return market.with_history(Path(history) if history else folder / "history")
+        settings = settings_at(path)
+        folder = (path if path.is_dir() else path.parent).absolute()
+        with ExitStack() as on_error:
+            workbench = Workbench()
+            on_error.callback(workbench.close)
+            openers = settings_openers(settings, workbench, folder)
+            opened = open_all(openers, settings, workbench, now=now, default_zone=None)
+            market = _market(opened, settings, workbench)
+            if check:
+                market.report.raise_if_broken()
+            market = market.with_history(Path(history) if history else folder / "history")
+            on_error.pop_all()
+        return market
 
     @classmethod
     def from_tables(
@@ -158,21 +150,18 @@ class Market:
         >>> Market.from_tables(orders=orders).table("contacts").count().execute()
         1
         """
+        time_zone(timezone)
         given = {name: table for name, table in tables.items() if table is not None}
-        for name in given:
-            if name not in TABLES:
-                raise ConfigurationError(
-                    f"There is no table '{name}' in the data contract.",
-                    "Only the tables of the contract are read.",
-                    suggestion(name, TABLES),
-                )
         if settings is None:
-            business = BusinessSettings(timezone=timezone)
-            settings = MarketSettings(business=business)
-        workbench = Workbench()
-        sources = _sources_of(given, workbench)
-        market = _assemble(sources, settings, workbench, now=now, default_zone=timezone)
-        market.report.raise_if_broken()
+            settings = MarketSettings(business=BusinessSettings(timezone=timezone))
+        with ExitStack() as on_error:
+            workbench = Workbench()
+            on_error.callback(workbench.close)
+            openers = frame_openers(given, workbench)
+            opened = open_all(openers, settings, workbench, now=now, default_zone=timezone)
+            market = _market(opened, settings, workbench)
+            market.report.raise_if_broken()
+            on_error.pop_all()
         return market
 
     def with_history(self, folder: Path) -> "Market":
@@ -188,13 +177,10 @@ class Market:
         Market
             Itself where there is none.
         """
-        files = sorted((folder / "contacts").glob("*.parquet"))
-        if not files or self.workbench is None:
+        if "contacts" not in self.tables:
             return self
-        table = self.workbench.connection.read_parquet(
-            [str(path) for path in files], union_by_name=True
-        )
-        return _replaced(self, history=table)
+        history = read_history(folder, self.tables["contacts"].get_backend())
+        return self if history is None else replace(self, history=history)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -202,7 +188,18 @@ class Market:
         return ZoneInfo(self.settings.business.timezone)
 
     def has(self, name: str) -> bool:
-        """Return whether there is a table of that name."""
+        """Return whether there is a table of that name.
+
+        Parameters
+        ----------
+        name : str
+            A table of the contract.
+
+        Returns
+        -------
+        bool
+            True for contacts also where they are derived.
+        """
         return name in self.tables
 
     def table(self, name: str) -> "ir.Table":
@@ -267,15 +264,16 @@ class Market:
         datetime
             What the configuration says, else the table's latest time; never after `as_of`. A table
             with rows of the last 24 hours before `as_of` is complete until then: it is loaded every
-            day, and a shop closes some hours before midnight.
+            day, and a shop closes some hours before midnight. In UTC; 1970 where no row was there
+            yet.
 
         Raises
         ------
         ConfigurationError
             Where the table has no time.
         """
-        spec = TABLES[name]
         table = self.table(name)
+        spec = TABLES[name]
         if spec.time is None:
             raise ConfigurationError(
                 f"Table '{name}' has no time, so it has no end.",
@@ -284,18 +282,17 @@ class Market:
             )
         declared = self.settings.tables.get(name, TableSettings()).complete_until
         if declared is not None:
-            until = declared if declared.tzinfo else declared.replace(tzinfo=self.zone)
-            return until if as_of is None else min(until, as_of)
+            local = declared if declared.tzinfo else declared.replace(tzinfo=self.zone)
+            until = local.astimezone(UTC)
+            return until if as_of is None else min(until, as_of.astimezone(UTC))
         if as_of is not None:
             table = table.filter(within(table[spec.time], until=as_of))
             if AVAILABLE_AT in table.columns:
                 table = table.filter(
                     within(table[AVAILABLE_AT].coalesce(table[spec.time]), until=as_of)
                 )
-        latest = table[spec.time].max().execute()
-        if latest is None or latest != latest:
-            return datetime.fromtimestamp(0, UTC)
-        until = cast("datetime", latest.to_pydatetime()).replace(tzinfo=UTC)
+        latest: datetime | None = table[spec.time].max().to_pyarrow().as_py()
+        until = datetime.fromtimestamp(0, UTC) if latest is None else latest.replace(tzinfo=UTC)
         if as_of is not None and until >= as_of - timedelta(days=1):
             return as_of
         return until
@@ -346,168 +343,11 @@ class Market:
         )
 
 
-def _replaced(market: Market, **changes: Any) -> Market:  # noqa: ANN401
-    from dataclasses import replace
-
-    return replace(market, **changes)
-
-
-def _file_settings(path: Path) -> MarketSettings:
-    content = read_toml(path)
-    known = {key: content[key] for key in ("business", "tables") if key in content}
-    return validate_settings(MarketSettings, known, file=path.name)
-
-
-def _folder_settings(folder: Path) -> MarketSettings:
-    found = {name: f"{name}.parquet" for name in TABLES if (folder / f"{name}.parquet").is_file()}
-    if not found:
-        raise ConfigurationError(
-            f"The folder '{folder}' holds no table.",
-            f"Its files are named after the tables of the contract: {', '.join(TABLES)}.",
-            "put orders.parquet there, or write an mlmarket.toml and open that.",
-        )
-    return MarketSettings(
-        tables={
-            name: TableSettings(
-                source=file,
-                timezone="UTC",
-                returns="amount < 0" if name == "orders" else None,
-                unknown_contacts="refuse",
-            )
-            for name, file in found.items()
-        }
-    )
-
-
-def _sources_of(given: Mapping[str, object], workbench: Workbench) -> dict[str, Source]:
-    """Open frames on the workbench; leave Ibis tables where they are if all live together."""
-    import ibis.expr.types as ir
-
-    backends = {
-        id(table.get_backend()) if isinstance(table, ir.Table) else id(workbench.connection)
-        for table in given.values()
-    }
-    sources = {}
-    for name, table in given.items():
-        if not isinstance(table, ir.Table):
-            sources[name] = workbench.open_frame(name, table)
-        elif len(backends) == 1:
-            sources[name] = Source(name, table, "the Ibis table given")
-        else:
-            sources[name] = workbench.open_frame(name, table.to_pyarrow())
-    return sources
-
-
-def _assemble(
-    sources: Mapping[str, Source],
-    settings: MarketSettings,
-    workbench: Workbench,
-    *,
-    now: datetime | None,
-    default_zone: str | None,
-) -> Market:
-    now = now or datetime.now(UTC)
-    violations: list[Violation] = []
-    mapped: dict[str, MappedTable] = {}
-    for name, source in sources.items():
-        table_settings = settings.tables.get(name, TableSettings())
-        table = map_table(
-            source, TABLES[name], table_settings, zone=table_settings.timezone or default_zone
-        )
-        violations += check_rows(table, now=now, has_returns=table_settings.returns is not None)
-        mapped[name] = table
-    tables: dict[str, ir.Table] = {}
-    counts: list[TableCount] = []
-    notes: list[Note] = []
-    derived = False
-    if not any(table.violations for table in mapped.values()):
-        tables = {name: _settle(table, sources[name], workbench) for name, table in mapped.items()}
-        derived = "contacts" not in tables
-        if derived:
-            tables["contacts"] = _derived_contacts(tables)
-        unknown, counts = _match_contacts(tables, mapped, sources, settings)
-        violations += unknown
-        if not violations:
-            notes = notes_on(tables)
-    report = CheckReport(tuple(counts), tuple(violations), tuple(notes))
+def _market(opened: Assembly, settings: MarketSettings, workbench: Workbench) -> Market:
     return Market(
-        tables=tables,
+        tables=opened.tables,
         settings=settings,
-        report=report,
+        report=opened.report,
         workbench=workbench,
-        contacts_derived=derived,
+        contacts_derived=opened.contacts_derived,
     )
-
-
-def _settle(mapped: MappedTable, source: Source, workbench: Workbench) -> "ir.Table":
-    """Read text once and keep it; leave everything else where it is."""
-    table = mapped.to_table()
-    if not source.all_text:
-        return table
-    settled = workbench.connection.create_table(mapped.name, table, overwrite=True)
-    workbench.connection.drop_table(f"source_{mapped.name}", force=True)
-    return settled
-
-
-def _derived_contacts(tables: Mapping[str, "ir.Table"]) -> "ir.Table":
-    """Return everybody who did something, known from the first time they did."""
-    import ibis
-
-    seen = [
-        table.select(CONTACT_ID, created_at=table[str(TABLES[name].time)])
-        for name, table in tables.items()
-        if CONTACT_ID in table.columns and TABLES[name].time in table.columns
-    ]
-    if not seen:
-        raise ConfigurationError(
-            "This market has neither contacts nor a table they could be derived from.",
-            "Every prediction is about a contact.",
-            "give contacts, or orders, events or messages.",
-        )
-    everyone = ibis.union(*seen) if len(seen) > 1 else seen[0]
-    return (
-        everyone.filter(everyone.contact_id.notnull())
-        .group_by(CONTACT_ID)
-        .aggregate(created_at=lambda table: table.created_at.min())
-    )
-
-
-def _match_contacts(
-    tables: "dict[str, ir.Table]",
-    mapped: Mapping[str, MappedTable],
-    sources: Mapping[str, Source],
-    settings: MarketSettings,
-) -> tuple[list[Violation], list[TableCount]]:
-    """Refuse or leave out rows whose contact does not exist, and count all rows."""
-    violations, counts = [], []
-    contacts = tables["contacts"].select(CONTACT_ID).distinct()
-    for name, table in mapped.items():
-        rows, example = 0, ""
-        if name not in {"contacts", "items"} and "contacts" in mapped:
-            rows, example = check_contacts(name, tables[name], contacts)
-        policy = settings.tables.get(name, TableSettings()).unknown_contacts
-        if rows and policy == "refuse":
-            violations.append(
-                Violation(
-                    table=name,
-                    column=CONTACT_ID,
-                    rule="names contacts that are not in 'contacts'",
-                    why="Their behaviour would be lost, or belong to nobody.",
-                    fix="add them to contacts, or leave such rows out: unknown_contacts = "
-                    f'"leave_out" in [tables.{name}].',
-                    rows=rows,
-                    example=example,
-                )
-            )
-        elif rows:
-            tables[name] = tables[name].semi_join(contacts, CONTACT_ID)
-        counts.append(
-            TableCount(
-                table=name,
-                source=sources[name].described,
-                read=table.rows_read,
-                left_out=table.rows_read - table.rows_kept,
-                unknown_contacts=rows if policy == "leave_out" else 0,
-            )
-        )
-    return violations, counts

@@ -1,15 +1,23 @@
 """What does ``mlmarket.toml`` say about the business and its tables?"""
 
+import contextlib
 import os
 import re
 import tomllib
-from datetime import datetime
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
-from mlmarket.errors import ConfigurationError, nearest
+from mlmarket.errors import ConfigurationError, nearest, suggestion
 from mlmarket.market.columns import TABLES
 from mlmarket.market.time import time_zone
 
@@ -23,6 +31,8 @@ __all__ = [
 ]
 
 _SECRET: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_DIRECTIVE: Final = re.compile(r"%-?(.?)")
+_DIRECTIVES: Final = frozenset("aAbBdmyYHIpMSfgjUWwuVGnzZcxX%")
 
 
 class Settings(BaseModel):
@@ -36,7 +46,30 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _known_format(time_format: str) -> str:
+    for directive in _DIRECTIVE.findall(time_format):
+        if directive not in _DIRECTIVES:
+            raise ConfigurationError(
+                f"The time format '{time_format}' has the unknown sign '%{directive}'.",
+                "Times written as text are read by it.",
+                "use %d, %m, %Y, %H, %M and %S, as in '%d/%m/%Y %H:%M'.",
+            )
+    return time_format
+
+
+def _end_of_day(value: object) -> object:
+    """Read a date without a time as that day's last microsecond."""
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value.strip()):
+        with contextlib.suppress(ValueError):  # pydantic says what is wrong with it
+            value = date.fromisoformat(value.strip())
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime.combine(value, time.max)
+    return value
+
+
 ZoneName = Annotated[str, AfterValidator(_known_zone)]
+TimeFormat = Annotated[str, AfterValidator(_known_format)]
+Until = Annotated[datetime, BeforeValidator(_end_of_day)]
 
 
 class BusinessSettings(Settings):
@@ -62,17 +95,20 @@ class TableSettings(Settings):
     source : str
         A file (Parquet, CSV, CSV in gzip; ``*`` allowed) or, with `connection`, a table name.
     connection : str, optional
-        An Ibis connection address, such as ``postgres://…``; keep secrets in ``${NAME}``.
+        An Ibis connection address, such as ``duckdb:///data/shop.duckdb`` or ``postgres://…``;
+        keep secrets in ``${NAME}``.
     where : str, optional
         Expression over the source's columns; rows for which it is not true are left out.
     timezone : str, optional
         Zone of times that carry none.
     time_format : str, optional
-        Format of times written as text other than ISO 8601, such as ``%d/%m/%Y %H:%M``.
+        Format of times written as text other than ISO 8601, such as ``%d/%m/%Y %H:%M``; without
+        an hour in it, a time is the end of its day.
     returns : str, optional
         Expression over the source's columns that is true for a return (orders only).
     complete_until : datetime, optional
-        Until when the table is known to be complete; by default its latest time.
+        Until when the table is known to be complete; by default its latest time. Without a zone
+        it is read in the business's; a date without a time includes that day.
     separator : str, optional
         Of a CSV file; by default found in its first line.
     encoding : str, default "utf-8"
@@ -89,9 +125,9 @@ class TableSettings(Settings):
     connection: str | None = None
     where: str | None = None
     timezone: ZoneName | None = None
-    time_format: str | None = None
+    time_format: TimeFormat | None = None
     returns: str | None = None
-    complete_until: datetime | None = None
+    complete_until: Until | None = None
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     encoding: str = "utf-8"
     unknown_contacts: Literal["refuse", "leave_out"] = "refuse"
@@ -100,16 +136,34 @@ class TableSettings(Settings):
 
 
 def _known_tables(tables: dict[str, TableSettings]) -> dict[str, TableSettings]:
-    for name in tables:
+    for name, table in tables.items():
         if name not in TABLES:
-            near = nearest(name, TABLES)
-            hint = f"did you mean '{near}'?" if near else f"use one of {', '.join(TABLES)}."
             raise ConfigurationError(
                 f"There is no table '{name}' in the data contract.",
                 "Only the tables of the contract are read.",
-                hint,
+                suggestion(name, TABLES),
             )
+        _refuse_what_does_nothing(name, table)
     return tables
+
+
+def _refuse_what_does_nothing(name: str, table: TableSettings) -> None:
+    known = [column.name for column in TABLES[name].columns]
+    for column in table.columns:
+        if column not in known:
+            raise ConfigurationError(
+                f"[tables.{name}.columns] maps '{column}', which is no column of the contract.",
+                "A mapping to an unknown name would do nothing; other columns of the source keep "
+                "their names by themselves.",
+                suggestion(column, known, limit=len(known)),
+            )
+    for key, only in (("returns", "orders"), ("attributes", "contacts")):
+        if getattr(table, key) and name != only:
+            raise ConfigurationError(
+                f"[tables.{name}] has `{key}`, which only [tables.{only}] can have.",
+                "It would be a setting that silently does nothing.",
+                f"move it to [tables.{only}], or take it out.",
+            )
 
 
 class MarketSettings(Settings):
@@ -190,7 +244,22 @@ def _fill_secrets(value: Any, file: str) -> Any:  # noqa: ANN401 - a TOML tree
             )
         return found
 
-    return _SECRET.sub(secret, value)
+    filled = _SECRET.sub(secret, value)
+    return filled if filled == value else _Filled(filled, value)
+
+
+class _Filled(str):
+    """A text with secrets in it, which shows itself as it was written."""
+
+    written: str
+
+    def __new__(cls, text: str, written: str) -> "_Filled":
+        filled = super().__new__(cls, text)
+        filled.written = written
+        return filled
+
+    def __repr__(self) -> str:
+        return repr(self.written)
 
 
 S = TypeVar("S", bound=Settings)

@@ -4,25 +4,62 @@ Filters, maps and casts one source. What is wrong with it is collected, not rais
 report everything about all tables at once.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
+from zoneinfo import available_timezones
+
+import ibis
 
 from mlmarket.errors import nearest
-from mlmarket.expressions import Expression, ExpressionError, parse, parse_condition, schema_of
-from mlmarket.market.casts import Reading, cast_column, integer_written_as_float, is_naive
+from mlmarket.market.casts import Reading, cast_column
 from mlmarket.market.columns import ColumnSpec, Kind, TableSpec
 from mlmarket.market.connect import Source
+from mlmarket.market.formulas import SourceColumns
+from mlmarket.market.report import Note
 from mlmarket.market.settings import TableSettings
 from mlmarket.market.violations import Violation
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-__all__ = ["IS_RETURN", "MappedTable", "map_table"]
+__all__ = ["IS_RETURN", "MappedColumn", "MappedTable", "map_table"]
 
 IS_RETURN: Final = "is_return"
 """Column of orders that mlmarket adds: whether the line is a return."""
+
+
+@dataclass(frozen=True, slots=True)
+class MappedColumn:
+    """One column of the contract, over the rows of a source.
+
+    Parameters
+    ----------
+    spec : ColumnSpec
+        Its contract.
+    original : ibis.expr.types.Value
+        As it came.
+    value : ibis.expr.types.Value
+        In the contract's form; missing where it cannot be read.
+    written : str
+        The source's column, or the expression, that it came from.
+    """
+
+    spec: ColumnSpec
+    original: "ir.Value"
+    value: "ir.Value"
+    written: str
+
+    def is_blank(self) -> "ir.BooleanValue":
+        """Return which values are missing in the source: null, NaN, or empty text."""
+        dtype = self.original.type()
+        blank = self.original.isnull()
+        if dtype.is_string():
+            blank |= cast("ir.StringValue", self.original).strip() == ""
+        elif dtype.is_floating():
+            blank |= cast("ir.FloatingValue", self.original).isnan()
+        return blank
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,65 +68,59 @@ class MappedTable:
 
     Parameters
     ----------
-    name : str
-        Its name.
     spec : TableSpec
         Its contract.
+    source : Source
+        The table as it came.
+    reading : Reading
+        How its times are read.
     rows : ibis.expr.types.Table
         The source's rows that `where` keeps.
-    values : mapping of str to ibis.expr.types.Value
-        Columns of the contract, cast.
-    originals : mapping of str to ibis.expr.types.Value
-        The same columns as they came.
+    columns : mapping of str to MappedColumn
+        Columns of the contract that it has.
+    is_return : ibis.expr.types.BooleanValue or None
+        Which lines of orders are returns; None for other tables.
     extras : mapping of str to ibis.expr.types.Value
         Further columns, kept under their names.
-    rows_read : int
-        Rows of the source before `where`.
-    rows_kept : int
-        Rows that `where` keeps.
-    naive : tuple of str
-        Time columns that carry no zone where none is declared.
     violations : tuple of Violation
         What is already known to be wrong.
+    notes : tuple of Note
+        What is already worth knowing.
     """
 
-    name: str
     spec: TableSpec
+    source: Source
+    reading: Reading
     rows: "ir.Table"
-    values: Mapping[str, "ir.Value"]
-    originals: Mapping[str, "ir.Value"]
+    columns: Mapping[str, MappedColumn]
+    is_return: "ir.BooleanValue | None"
     extras: Mapping[str, "ir.Value"]
-    rows_read: int
-    rows_kept: int
-    naive: tuple[str, ...] = ()
-    violations: tuple[Violation, ...] = field(default=())
+    violations: tuple[Violation, ...]
+    notes: tuple[Note, ...]
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.spec.name
+
+    @property
+    def is_costly(self) -> bool:
+        """Whether text is parsed or zones are looked up each time its rows are read."""
+        times = [column for column in self.columns.values() if column.spec.kind is Kind.TIME]
+        types = [column.original.type() for column in times]
+        shifts = any(dtype.is_date() or dtype.is_timestamp() for dtype in types)
+        return (
+            self.source.all_text
+            or any(dtype.is_string() for dtype in types)
+            or (shifts and self.reading.shifts)
+        )
 
     def to_table(self) -> "ir.Table":
         """Return the table in the contract's form, further columns behind."""
-        return self.rows.select(**self.values, **self.extras)
-
-
-@dataclass(frozen=True, slots=True)
-class _TextColumn:
-    """What the values of a text column look like."""
-
-    filled: int
-    numbers: int
-    float_ids: int
-    coded: int
-    times: int
-
-    @property
-    def is_number(self) -> bool:
-        return self.filled > 0 and self.numbers == self.filled and self.coded == 0
-
-    @property
-    def is_time(self) -> bool:
-        return self.filled > 0 and self.times == self.filled
-
-    @property
-    def has_float_ids(self) -> bool:
-        return self.filled > 0 and self.float_ids == self.filled
+        values = {name: column.value for name, column in self.columns.items()}
+        if self.is_return is not None:
+            values[IS_RETURN] = self.is_return
+        return self.rows.select(**values, **self.extras)
 
 
 def map_table(
@@ -106,7 +137,7 @@ def map_table(
     settings : TableSettings
         Its `where`, `columns`, `returns` and times.
     zone : str or None
-        Zone of times that carry none; None where none is declared, which is a violation.
+        Zone of times that carry none; None where none is declared.
 
     Returns
     -------
@@ -118,198 +149,144 @@ def map_table(
     ExpressionError
         Where an expression of the configuration cannot be read.
     """
-    looks = _look_at_text(source)
-    typed = _typed(source, looks)
-    kept = typed
-    if settings.where is not None:
-        kept = typed.filter(_condition(settings.where, source, typed).to_ibis(typed))
     backend = source.table.get_backend().name
     reading = Reading(zone=zone, time_format=settings.time_format, backend=backend)
-    values, originals, naive, violations = {}, {}, [], []
-    for column in spec.columns:
-        original = _original(column, source, kept, settings)
-        if original is None:
-            if column.needed:
-                violations.append(_missing(column, spec, source))
-            continue
-        text = looks.get(original.get_name())
-        float_ids = text is not None and text.has_float_ids
-        originals[column.name] = original
-        values[column.name] = cast_column(original, column.kind, reading, float_ids=float_ids)
-        if column.kind is Kind.TIME and zone is None and is_naive(original, reading):
-            naive.append(column.name)
+    names = {spec_.name: _source_name(spec_, source, settings) for spec_ in spec.columns}
+    ids = {names[column.name] for column in spec.columns if column.kind is Kind.IDENTIFIER}
+    seen = SourceColumns.look(source, reading, ids={name for name in ids if name})
+    rows = source.table
+    if settings.where is not None:
+        key = f"[tables.{spec.name}] where"
+        rows = rows.filter(seen.read(settings.where, rows, key=key, condition=True))
+    columns = {
+        column.name: mapped
+        for column in spec.columns
+        if (mapped := _mapped(column, names[column.name], seen, rows, spec, settings)) is not None
+    }
+    is_return = None
     if spec.name == "orders":
-        _add_returns(values, settings, source, kept)
-    violations += _unknown_mappings(spec, settings)
-    read, left = _count(typed, kept)
+        is_return = _is_return(settings, seen, rows)
+        columns = _with_negative_returns(columns, settings, is_return)
+    extras, notes = _extras(spec, seen, rows, columns, settings)
     return MappedTable(
-        name=spec.name,
         spec=spec,
-        rows=kept,
-        values=values,
-        originals=originals,
-        extras=_extras(spec, source, kept, settings),
-        rows_read=read,
-        rows_kept=left,
-        naive=tuple(naive),
-        violations=tuple(violations),
+        source=source,
+        reading=reading,
+        rows=rows,
+        columns=columns,
+        is_return=is_return,
+        extras=extras,
+        violations=(*_missing(spec, columns, source), *_unknown_attributes(spec, rows, settings)),
+        notes=tuple(notes),
     )
 
 
-def _count(typed: "ir.Table", kept: "ir.Table") -> tuple[int, int]:
-    read = int(typed.count().execute())
-    return read, read if kept is typed else int(kept.count().execute())
+def _source_name(column: ColumnSpec, source: Source, settings: TableSettings) -> str | None:
+    """Return the source's column that stands for one of the contract, None for an expression."""
+    text = settings.columns.get(column.name, column.name)
+    for name in (text, text.strip().strip('"')):
+        if name in source.table.columns:
+            return name
+    return None
 
 
-def _look_at_text(source: Source) -> dict[str, _TextColumn]:
-    """Count in one pass what the text columns of a source hold."""
-    table = source.table
-    names = [name for name, dtype in table.schema().items() if dtype.is_string()]
-    if not source.all_text:
-        names = [name for name in names if name.endswith("_id")]
-    if not names:
-        return {}
-    measures: dict[str, Any] = {}
-    for place, name in enumerate(names):
-        text = cast("ir.StringValue", table[name]).strip().nullif("")
-        measures |= {
-            f"filled_{place}": text.count(),
-            f"float_ids_{place}": integer_written_as_float(text).sum(),
-        }
-        if source.all_text:
-            measures |= {
-                f"numbers_{place}": text.try_cast("float64").count(),
-                # 00123 is a code, however much it looks like a number.
-                f"coded_{place}": text.re_search(r"^0[0-9]").sum(),
-                f"times_{place}": text.try_cast("timestamp(6)").count(),
-            }
-    row = table.aggregate(**measures).to_pyarrow().to_pylist()[0]
-    return {
-        name: _TextColumn(
-            **{
-                measure: int(row.get(f"{measure}_{place}") or 0)
-                for measure in ("filled", "numbers", "float_ids", "coded", "times")
-            }
-        )
-        for place, name in enumerate(names)
-    }
-
-
-def _typed(source: Source, looks: Mapping[str, _TextColumn]) -> "ir.Table":
-    """Return the source with, beside each text column that holds numbers or times, a typed one."""
-    if not source.all_text:
-        return source.table
-    typed: dict[str, Any] = {}
-    for name, look in looks.items():
-        text = cast("ir.StringValue", source.table[name]).strip().nullif("")
-        if look.is_number:
-            typed[_typed_name(name)] = text.try_cast("float64")
-        elif look.is_time:
-            typed[_typed_name(name)] = text.try_cast("timestamp(6)")
-    return source.table.mutate(**typed) if typed else source.table
-
-
-def _typed_name(name: str) -> str:
-    return f"{name}::typed"
-
-
-def _as_typed(table: "ir.Table", *, keep_text: bool = False) -> "ir.Table":
-    """Return the table as expressions see it: columns by name, typed ones in place of text."""
-    columns = {}
-    for name in table.columns:
-        if name.endswith("::typed"):
-            continue
-        typed = _typed_name(name)
-        columns[name] = table[typed if typed in table.columns and not keep_text else name]
-    return table.select(**columns)
-
-
-class _Bound:
-    """An expression and how it sees its table: with typed columns, or as text."""
-
-    def __init__(self, expression: Expression, *, keep_text: bool) -> None:
-        self.expression = expression
-        self.keep_text = keep_text
-
-    def to_ibis(self, table: "ir.Table") -> "ir.Value":
-        columns = {
-            name: table[
-                name
-                if self.keep_text or _typed_name(name) not in table.columns
-                else _typed_name(name)
-            ]
-            for name in self.expression.columns
-        }
-        return self.expression.to_ibis(columns)
-
-
-def _bind(text: str, source: Source, table: "ir.Table", *, condition: bool = False) -> _Bound:
-    """Parse an expression over a source; text columns of digits serve as numbers and as text."""
-    read = parse_condition if condition else parse
-    try:
-        return _Bound(read(text, schema=schema_of(_as_typed(table))), keep_text=False)
-    except ExpressionError:
-        if not source.all_text:
-            raise
-        try:
-            as_text = schema_of(_as_typed(table, keep_text=True))
-            return _Bound(read(text, schema=as_text), keep_text=True)
-        except ExpressionError:
-            pass
-        raise
-
-
-def _condition(text: str, source: Source, table: "ir.Table") -> _Bound:
-    return _bind(text, source, table, condition=True)
-
-
-def _original(
-    column: ColumnSpec, source: Source, kept: "ir.Table", settings: TableSettings
-) -> "ir.Value | None":
-    """Return a column of the contract as it came, None where the source has none."""
+def _mapped(
+    column: ColumnSpec,
+    name: str | None,
+    seen: SourceColumns,
+    rows: "ir.Table",
+    spec: TableSpec,
+    settings: TableSettings,
+) -> MappedColumn | None:
+    """Return a column of the contract, None where the source has nothing for it."""
     text = settings.columns.get(column.name)
-    if text is None:
-        return kept[column.name] if column.name in source.table.columns else None
-    if text in source.table.columns:
-        return kept[text]
-    bare = text.strip().strip('"')
-    if bare in source.table.columns:
-        return kept[bare]
-    return _bind(text, source, kept).to_ibis(kept)
+    if name is not None:
+        original = rows[name]
+    elif text is not None:
+        original = seen.read(text, rows, key=f"[tables.{spec.name}.columns] {column.name}")
+    else:
+        return None
+    look = seen.looks.get(name) if name is not None else None
+    float_ids = look is not None and look.has_float_ids
+    value = cast_column(original, column.kind, seen.reading, float_ids=float_ids)
+    if spec.name == "contacts" and column.name == "timezone":
+        value = value.isin(sorted(available_timezones())).ifelse(value, None)
+    return MappedColumn(column, original, value, written=name or text or column.name)
 
 
-def _add_returns(
-    values: "dict[str, Any]", settings: TableSettings, source: Source, kept: "ir.Table"
-) -> None:
-    """Mark declared returns, and make their amount and quantity negative."""
-    import ibis
-
+def _is_return(settings: TableSettings, seen: SourceColumns, rows: "ir.Table") -> "ir.BooleanValue":
+    no: Any = ibis.literal(value=False)
     if settings.returns is None:
-        values[IS_RETURN] = ibis.literal(value=False)
-        return
-    is_return = _condition(settings.returns, source, kept).to_ibis(kept).fill_null(False)
-    values[IS_RETURN] = is_return
+        return cast("ir.BooleanValue", no)
+    key = "[tables.orders] returns"
+    declared = seen.read(settings.returns, rows, key=key, condition=True)
+    return cast("ir.BooleanValue", declared.fill_null(no))
+
+
+def _with_negative_returns(
+    columns: Mapping[str, MappedColumn], settings: TableSettings, is_return: "ir.BooleanValue"
+) -> dict[str, MappedColumn]:
+    """Make the amount and quantity of returns negative, however the source writes them."""
+    changed = dict(columns)
     for name in ("amount", "quantity"):
-        if name in values:
-            values[name] = is_return.ifelse(-values[name].abs(), values[name])
+        if settings.returns is not None and name in changed:
+            number = cast("ir.NumericValue", changed[name].value)
+            negative = (-number.abs()).cast(number.type())  # abs() loses the digits of a decimal
+            changed[name] = replace(changed[name], value=is_return.ifelse(negative, number))
+    return changed
 
 
 def _extras(
-    spec: TableSpec, source: Source, kept: "ir.Table", settings: TableSettings
-) -> dict[str, "ir.Value"]:
-    """Return the columns the contract does not know, typed where their text allows it."""
+    spec: TableSpec,
+    seen: SourceColumns,
+    rows: "ir.Table",
+    columns: Mapping[str, MappedColumn],
+    settings: TableSettings,
+) -> "tuple[dict[str, ir.Value], list[Note]]":
+    """Return the columns the contract does not know, and what is odd about their names."""
     used = {text.strip().strip('"') for text in settings.columns.values()}
-    known = {column.name for column in spec.columns} | {IS_RETURN}
-    extras = {}
-    for name in source.table.columns:
-        if name in used or name in known:
+    used |= {column.written for column in columns.values()}
+    taken = {name.casefold() for name in columns} | {IS_RETURN}
+    absent = {_plain(name): name for name in _names(spec) if name not in columns}
+    extras: dict[str, ir.Value] = {}
+    notes = []
+    for name in seen.source.table.columns:
+        if name in used:
             continue
-        typed = _typed_name(name)
-        extras[name] = kept[typed] if typed in kept.columns else kept[name]
-    return extras
+        if name.casefold() in taken:
+            text = f"{spec.name}.{name} is not used: another column of that name is mapped."
+            notes.append(Note(spec.name, name, text))
+            continue
+        if _plain(name) in absent:
+            meant = absent[_plain(name)]
+            text = (
+                f"{spec.name}.{name} looks like '{meant}'; to use it as such, write "
+                f'{meant} = "{name}" in [tables.{spec.name}.columns].'
+            )
+            notes.append(Note(spec.name, name, text))
+        extras[name] = seen.natural(rows, name)
+    return extras, notes
 
 
-def _missing(column: ColumnSpec, spec: TableSpec, source: Source) -> Violation:
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.casefold())
+
+
+def _names(spec: TableSpec) -> list[str]:
+    return [column.name for column in spec.columns]
+
+
+def _missing(
+    spec: TableSpec, columns: Mapping[str, MappedColumn], source: Source
+) -> list[Violation]:
+    return [
+        _missing_column(column, spec, source)
+        for column in spec.columns
+        if column.needed and column.name not in columns
+    ]
+
+
+def _missing_column(column: ColumnSpec, spec: TableSpec, source: Source) -> Violation:
     near = nearest(column.name, source.table.columns)
     have = ", ".join(list(source.table.columns)[:12])
     fix = (
@@ -327,18 +304,20 @@ def _missing(column: ColumnSpec, spec: TableSpec, source: Source) -> Violation:
     )
 
 
-def _unknown_mappings(spec: TableSpec, settings: TableSettings) -> list[Violation]:
-    known = [column.name for column in spec.columns]
+def _unknown_attributes(
+    spec: TableSpec, rows: "ir.Table", settings: TableSettings
+) -> list[Violation]:
+    known = {*rows.columns, *_names(spec)}
     return [
         Violation(
             table=spec.name,
             column="",
-            rule=f"maps '{name}', which is not a column of the contract",
-            why="A mapping to an unknown name would do nothing.",
-            fix=f"did you mean '{nearest(name, known)}'?"
-            if nearest(name, known)
-            else f"use one of {', '.join(known)}; other columns keep their names by themselves.",
+            rule=f"has no column '{name}', which is declared as {kind}",
+            why="A declaration of a column that is not there would silently do nothing.",
+            fix=f"did you mean '{near}'?"
+            if (near := nearest(name, rows.columns))
+            else f"correct or remove '{name}' in [tables.{spec.name}.attributes].",
         )
-        for name in settings.columns
+        for name, kind in settings.attributes.items()
         if name not in known
     ]

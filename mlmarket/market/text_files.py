@@ -7,12 +7,16 @@ few values, a wrong encoding or a cut-off archive stops the run with the line's 
 import codecs
 import csv
 import gzip
+import itertools
 import shutil
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from mlmarket.errors import ConfigurationError, DataContractError
+import duckdb
+
+from mlmarket.errors import ConfigurationError
 from mlmarket.market.settings import TableSettings
+from mlmarket.market.violations import ContractViolationError, unreadable
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -21,7 +25,15 @@ if TYPE_CHECKING:
 __all__ = ["read_csv", "read_header"]
 
 _SEPARATORS: Final = (",", ";", "\t", "|")
+_UTF8: Final = frozenset({"utf-8", "utf-8-sig", "ascii"})
 _BLOCK: Final = 1 << 20
+_SHOWN: Final = 80
+_REMEDIES: Final = (
+    (b"PK\x03\x04", "is a workbook or an archive, not text", "save it as CSV in UTF-8."),
+    (b"\xff\xfe", "is UTF-16 text", 'add encoding = "utf-16" to [tables.{name}].'),
+    (b"\xfe\xff", "is UTF-16 text", 'add encoding = "utf-16" to [tables.{name}].'),
+)
+"""What other files begin with, and what to do with them."""
 
 
 def read_csv(
@@ -49,32 +61,54 @@ def read_csv(
 
     Raises
     ------
-    DataContractError
+    ConfigurationError
+        Where the encoding does not exist.
+    ContractViolationError
         Where a file is empty, broken, in another encoding, or has another header.
     """
-    import duckdb
-
-    plain = [_as_utf8(path, name, settings.encoding, scratch) for path in files]
-    header, separator = read_header(plain[0], name, settings.separator)
-    for path in plain[1:]:
-        other, _ = read_header(path, name, separator)
+    encoding = _codec(settings.encoding, name)
+    plain = [
+        _as_utf8(path, name, encoding, scratch / f"{name}-{place}.csv")
+        for place, path in enumerate(files)
+    ]
+    header, separator = read_header(plain[0], name, settings.separator, shown=files[0].name)
+    for path, original in zip(plain[1:], files[1:], strict=True):
+        other, _ = read_header(path, name, separator, shown=original.name)
         if other != header:
-            raise DataContractError(
-                f"Table '{name}': {path.name} has other columns than {plain[0].name}.",
+            raise _refused(
+                name,
+                f"{original.name} has other columns than {files[0].name}",
                 "Files of one table are read as one, column by column.",
-                f"export both with the header {', '.join(header[:6])} …",
+                f"export both with the header {_listed(header)}.",
             )
-    query = _query(plain, header, separator)
-    target = f"source_{name}"
+    options: dict[str, Any] = {
+        "columns": dict.fromkeys(header, "VARCHAR"),
+        "delim": separator,
+        "header": True,
+        "quote": '"',
+        "escape": '"',
+        "nullstr": "",
+        "null_padding": False,
+    }
     try:
-        connection.raw_sql(f"CREATE OR REPLACE TABLE {target} AS {query})")
+        view = connection.read_csv([str(path) for path in plain], **options)
+        return connection.create_table(f"source_{name}", view, overwrite=True)
     except duckdb.Error as error:
-        raise _broken_lines(connection, name, files[0], query, error) from error
-    return connection.table(target)
+        originals = dict(zip(map(str, plain), files, strict=True))
+        raise _broken_lines(connection, name, originals, options, error) from error
+
+
+def _listed(header: list[str], most: int = 6) -> str:
+    return ", ".join(header[:most]) + (", …" if len(header) > most else "")
 
 
 def read_header(
-    path: Path, name: str, separator: str | None = None, *, encoding: str = "utf-8-sig"
+    path: Path,
+    name: str,
+    separator: str | None = None,
+    *,
+    encoding: str = "utf-8-sig",
+    shown: str | None = None,
 ) -> tuple[list[str], str]:
     """Return the column names of a CSV file and the separator between them.
 
@@ -88,6 +122,8 @@ def read_header(
         Where given, it is not searched for.
     encoding : str, default "utf-8-sig"
         Of the file.
+    shown : str, optional
+        The file's name in messages, by default its own.
 
     Returns
     -------
@@ -96,85 +132,96 @@ def read_header(
 
     Raises
     ------
-    DataContractError
+    ContractViolationError
         Where the file is empty or a name stands twice.
     """
+    shown = shown or path.name
     with _open_text(path, encoding) as stream:
         line = stream.readline()
-    if not line.strip():
-        raise DataContractError(
-            f"Table '{name}': {path.name} is empty.",
-            "An empty export is nearly always an export that failed.",
-            f"write the file again, or take [tables.{name}] out.",
-        )
-    outside_quotes = "".join(line.split('"')[::2])
-    found = separator or max(_SEPARATORS, key=outside_quotes.count)
-    columns = [column.strip() for column in next(csv.reader([line], delimiter=found))]
+        if not line.strip():
+            raise _refused(
+                name,
+                f"{shown} is empty",
+                "An empty export is nearly always an export that failed.",
+                f"write the file again, or take [tables.{name}] out.",
+            )
+        outside_quotes = "".join(line.split('"')[::2])
+        found = separator or max(_SEPARATORS, key=outside_quotes.count)
+        # A name in quotes may hold the end of a line.
+        row = next(csv.reader(itertools.chain([line], stream), delimiter=found))
+    columns = [column.strip() for column in row]
     columns = [column or f"column_{place}" for place, column in enumerate(columns, start=1)]
     folded = [column.casefold() for column in columns]
     twice = next((column for column in columns if folded.count(column.casefold()) > 1), None)
     if twice is not None:
-        raise DataContractError(
-            f"Table '{name}': the header of {path.name} names '{twice}' twice.",
+        raise _refused(
+            name,
+            f"the header of {shown} names '{twice}' twice (upper and lower case count as one)",
             "It would be chance which of the two is read.",
             "rename one of them in the file.",
         )
     return columns, found
 
 
-def _query(files: list[Path], header: list[str], separator: str) -> str:
-    """Return the reading query, open at the end for one more option."""
-    types = ", ".join(f"{_quoted(column)}: 'VARCHAR'" for column in header)
-    names = ", ".join(_quoted(str(path)) for path in files)
-    return (
-        f"SELECT * FROM read_csv([{names}], delim = {_quoted(separator)}, header = true, "
-        f"columns = {{{types}}}, quote = '\"', escape = '\"', nullstr = '', "
-        "null_padding = false, auto_detect = false"
-    )
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _refused(name: str, what: str, why: str, fix: str) -> ContractViolationError:
+    return ContractViolationError([unreadable(name, what, why, fix)])
 
 
 def _broken_lines(
-    connection: "Backend", name: str, path: Path, query: str, error: Exception
-) -> DataContractError:
+    connection: "Backend",
+    name: str,
+    files: dict[str, Path],
+    options: dict[str, Any],
+    error: Exception,
+) -> ContractViolationError:
     """Count the lines that cannot be read, and quote the first."""
-    import duckdb
-
-    found = f"lines that cannot be read ({str(error).splitlines()[0]})"
+    first = next(iter(files.values()))
+    found = f"{first.name} has lines that cannot be read ({str(error).splitlines()[0]})"
+    rejects = {"rejects_table": f"broken_{name}", "rejects_scan": f"scans_{name}"}
+    rows: list[Any] = []
     try:
-        connection.raw_sql(f"SELECT count(*) FROM ({query}, store_rejects = true))").fetchall()
-        rows: list[Any] = connection.raw_sql(
-            "SELECT line, csv_line, count(*) OVER () FROM "
-            "(SELECT DISTINCT line, csv_line FROM reject_errors) ORDER BY line LIMIT 1"
-        ).fetchall()
+        view = connection.read_csv(list(files), store_rejects=True, **rejects, **options)
+        view.count().execute()
+        lines = connection.raw_sql(
+            f"SELECT DISTINCT file_path, line, csv_line FROM broken_{name} "  # noqa: S608
+            f"JOIN scans_{name} USING (scan_id, file_id)"
+        )
+        rows = sorted(lines.fetchall(), key=lambda row: (list(files).index(row[0]), row[1]))
     except duckdb.Error:
-        rows = []
+        pass  # the reader's own words have to do
     if rows:
-        line, text, count = rows[0]
-        lines = "broken line" if count == 1 else "broken lines"
-        found = f"{count:,} {lines}; the first is line {line}: {str(text).strip()[:80]!r}"
-    return DataContractError(
-        f"Table '{name}': {path.name} has {found}.",
+        place, line, text = rows[0]
+        broken = "1 broken line" if len(rows) == 1 else f"{len(rows):,} broken lines"
+        found = (
+            f"{files[place].name} has {broken}; the first is line {line}: "
+            f"{str(text).strip()[:_SHOWN]!r}"
+        )
+    return _refused(
+        name,
+        found,
         "A line with another number of values shifts them into the wrong columns.",
         "mend those lines (often a quote or a separator inside a text), or name the right "
         f"`separator` in [tables.{name}].",
     )
 
 
-def _as_utf8(path: Path, name: str, encoding: str, scratch: Path) -> Path:
-    """Return the file if it is proper UTF-8, else a copy of it that is."""
+def _codec(encoding: str, name: str) -> str:
     try:
-        is_utf8 = codecs.lookup(encoding).name in {"utf-8", "utf-8-sig", "ascii"}
+        return codecs.lookup(encoding).name
     except LookupError:
         raise ConfigurationError(
             f"[tables.{name}] names the encoding '{encoding}', which does not exist.",
             "Letters outside ASCII would be read wrongly.",
             "use 'utf-8' or 'windows-1252'.",
         ) from None
-    target = scratch / f"{name}-{path.name.removesuffix('.gz')}"
+
+
+def _as_utf8(path: Path, name: str, encoding: str, target: Path) -> Path:
+    """Return the file if it is proper UTF-8, else a copy of it that is.
+
+    It is read to its end in any case: DuckDB takes a cut-off archive for a shorter one.
+    """
+    is_utf8 = encoding in _UTF8
     try:
         with _open_text(path, "utf-8-sig" if is_utf8 else encoding) as source:
             if is_utf8:
@@ -183,23 +230,40 @@ def _as_utf8(path: Path, name: str, encoding: str, scratch: Path) -> Path:
                 return path
             with target.open("w", encoding="utf-8", newline="") as output:
                 shutil.copyfileobj(source, output, _BLOCK)
-    except UnicodeDecodeError as error:
-        raise DataContractError(
-            f"Table '{name}': {path.name} is not {encoding} text "
-            f"(byte 0x{error.object[error.start]:02x}).",
-            "Names and categories would be garbled, and their groups split.",
-            f'add encoding = "windows-1252" to [tables.{name}], or save the file as UTF-8.',
-        ) from error
+    except UnicodeError as error:
+        raise _wrong_encoding(path, name, encoding, error) from error
     except (EOFError, OSError) as error:
-        raise DataContractError(
-            f"Table '{name}': {path.name} cannot be read to its end: {error}.",
+        raise _refused(
+            name,
+            f"{path.name} does not go to its end ({error})",
             "A file that was cut off in transfer would lose rows in silence.",
             "fetch the file again.",
         ) from error
     return target
 
 
+def _wrong_encoding(
+    path: Path, name: str, encoding: str, error: UnicodeError
+) -> ContractViolationError:
+    with path.open("rb") as stream:
+        start = stream.read(4)
+    byte = ""
+    if isinstance(error, UnicodeDecodeError):
+        byte = f" (byte 0x{error.object[error.start]:02x})"
+    what = f"is not {encoding} text{byte}"
+    fix = 'add encoding = "windows-1252" to [tables.{name}], or save the file as UTF-8.'
+    for magic, other, remedy in _REMEDIES:
+        if start.startswith(magic):
+            what, fix = other, remedy
+    return _refused(
+        name,
+        f"{path.name} {what}",
+        "Names and categories would be garbled, and their groups split.",
+        fix.format(name=name),
+    )
+
+
 def _open_text(path: Path, encoding: str) -> IO[str]:
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         return gzip.open(path, "rt", encoding=encoding, newline="")
     return path.open(encoding=encoding, newline="")

@@ -149,6 +149,11 @@ def to_utc(moment: datetime) -> datetime:
     ------
     ConfigurationError
         Where it has no zone.
+
+    Examples
+    --------
+    >>> to_utc(datetime.fromisoformat("2026-07-01T01:00+01:00")).isoformat()
+    '2026-07-01T00:00:00'
     """
     if moment.tzinfo is None:
         raise ConfigurationError(
@@ -165,17 +170,27 @@ def day_start(day: date, zone: ZoneInfo) -> datetime:
     Parameters
     ----------
     day : date
-        The day; of a datetime, its local day in `zone`.
+        The day; of an aware datetime, its local day in `zone`.
     zone : ZoneInfo
         Where the day begins.
 
     Returns
     -------
     datetime
-        An aware datetime in UTC.
+        An aware datetime in UTC; where the clocks skip midnight, the first instant after it.
+
+    Raises
+    ------
+    ConfigurationError
+        Where a datetime has no zone.
+
+    Examples
+    --------
+    >>> day_start(date(2026, 7, 1), ZoneInfo("Europe/Lisbon")).isoformat()
+    '2026-06-30T23:00:00+00:00'
     """
     if isinstance(day, datetime):
-        day = day.astimezone(zone).date()
+        day = to_utc(day).replace(tzinfo=UTC).astimezone(zone).date()
     return datetime.combine(day, time(0), tzinfo=zone).astimezone(UTC)
 
 
@@ -191,6 +206,11 @@ def instant(moment: datetime) -> "ir.TimestampScalar":
     -------
     ibis.expr.types.TimestampScalar
         UTC, without a zone, in microseconds.
+
+    Raises
+    ------
+    ConfigurationError
+        Where it has no zone.
     """
     import ibis
 
@@ -222,6 +242,11 @@ def within(
     -------
     ibis.expr.types.BooleanValue
         Missing where the time is missing.
+
+    Raises
+    ------
+    ConfigurationError
+        Where a datetime has no zone.
     """
     inside = column <= (instant(until) if isinstance(until, datetime) else until)
     if after is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mlmarket.errors import DataContractError
 
-__all__ = ["ContractViolationError", "Violation"]
+__all__ = ["ContractViolationError", "Violation", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +70,25 @@ class ContractViolationError(DataContractError):
             return self.violations[0].text
         head = f"The tables break the data contract in {len(self.violations)} places."
         return "\n\n".join([head, *(violation.text for violation in self.violations)])
+
+
+def unreadable(table: str, what: str, why: str, fix: str) -> Violation:
+    """Return the violation of a table whose source cannot be read at all.
+
+    Parameters
+    ----------
+    table : str
+        The table.
+    what : str
+        What is wrong with its source.
+    why : str
+        Why it matters.
+    fix : str
+        What to do.
+
+    Returns
+    -------
+    Violation
+        About the whole table.
+    """
+    return Violation(table=table, column="", rule=f"cannot be read: {what}", why=why, fix=fix)

@@ -57,7 +57,18 @@ class Candidates:
     baselines: Mapping[str, Callable[[], Learner]]
 
     def make(self, name: str) -> Learner:
-        """Return a new learner by the name it has in the evidence."""
+        """Return a new learner.
+
+        Parameters
+        ----------
+        name : str
+            As in the evidence.
+
+        Returns
+        -------
+        Learner
+            Not fitted.
+        """
         return self.baselines[name]() if name in self.baselines else self.challenger()
 
 
@@ -131,12 +142,22 @@ class Contest:
             for p in (fold.predicted[self.chosen],)
         )
 
-    def pooled(self, model: str) -> tuple[npt.NDArray[np.int8], Floats, npt.NDArray[np.object_]]:
-        """Return labels, probabilities and contacts of all origins."""
+    def pooled(self, model: str) -> tuple[npt.NDArray[np.int8], Floats]:
+        """Return labels and probabilities of all origins.
+
+        Parameters
+        ----------
+        model : str
+            Whose probabilities.
+
+        Returns
+        -------
+        tuple of ndarray of int8 and ndarray of float64
+            Of the same length.
+        """
         return (
             np.concatenate([fold.label for fold in self.folds]),
             np.concatenate([fold.predicted[model] for fold in self.folds]),
-            np.concatenate([fold.contact_id for fold in self.folds]),
         )
 
 
@@ -197,7 +218,9 @@ def run_contest(snapshots: Snapshots, plan: TrainingPlan, candidates: Candidates
 def _judge(
     snapshots: Snapshots, plan: TrainingPlan, candidates: Candidates, origin: datetime
 ) -> Fold | None:
-    learn, judge = snapshots.at(plan.closed_at(origin)), snapshots.at([origin])
+    # A model that stood there knew of a window what had arrived by then; the judge knows all.
+    learn = snapshots.at(plan.closed_at(origin), known_at=origin)
+    judge = snapshots.at([origin])
     if not (_has_both(learn) and _has_both(judge)):
         return None
     predicted: dict[str, Floats] = {}

@@ -126,56 +126,83 @@ class Evidence:
     limits: tuple[str, ...]
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return the folds as a frame: origin, model, metric, value, low, high, rows, positives."""
+        """Return the folds as a frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``origin, model, metric, value, low, high, rows, positives``.
+        """
         import pandas as pd
 
         return pd.DataFrame([asdict(fold) for fold in self.folds])
 
     def summary(self) -> "pd.DataFrame":
-        """Return the mean of each metric over the origins, one row a model."""
+        """Return the mean of each metric over the origins.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a model, the smallest log loss first; one column a metric.
+        """
         frame = self.to_frame()
         means = frame.pivot_table(index="model", columns="metric", values="value", aggfunc="mean")
         return means.sort_values("log_loss")
 
     def score(self, model: str, metric: str) -> float:
-        """Return the mean of a metric of a model over the origins."""
+        """Return the mean of a metric of a model over the origins.
+
+        Parameters
+        ----------
+        model : str
+            Which model.
+        metric : str
+            ``log_loss``, ``auc``, ``ece`` or ``brier``.
+
+        Returns
+        -------
+        float
+            NaN where there is no such score.
+        """
         values = [
             fold.value for fold in self.folds if fold.model == model and fold.metric == metric
         ]
         return float(np.mean(values)) if values else float("nan")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain values, for a JSON file."""
-        plain = asdict(self)
-        plain["folds"] = [
-            {**asdict(fold), "origin": fold.origin.isoformat()} for fold in self.folds
-        ]
-        plain["totals"] = [
-            {**asdict(total), "origin": total.origin.isoformat()} for total in self.totals
-        ]
-        plain["first_cutoff"] = self.first_cutoff.isoformat()
-        plain["last_cutoff"] = self.last_cutoff.isoformat()
-        for name in ("calibration", "gains"):
-            plain[name] = {key: np.asarray(value).tolist() for key, value in plain[name].items()}
-        return plain
+        """Return everything as plain values, for a JSON file.
+
+        Returns
+        -------
+        dict
+            Numbers, texts, lists and dicts; None for a number that is none.
+        """
+        return {str(name): _plain(value) for name, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Evidence":
-        """Return the evidence that :meth:`to_dict` wrote."""
+        """Return the evidence that :meth:`to_dict` wrote.
+
+        Parameters
+        ----------
+        plain : mapping of str to object
+            What was written.
+
+        Returns
+        -------
+        Evidence
+            With the same numbers.
+        """
         content = dict(plain)
-        content["folds"] = tuple(
-            FoldScore(**{**fold, "origin": datetime.fromisoformat(fold["origin"])})
-            for fold in plain["folds"]
-        )
-        content["totals"] = tuple(
-            TotalScore(**{**total, "origin": datetime.fromisoformat(total["origin"])})
-            for total in plain["totals"]
-        )
-        content["gain"] = Interval(**plain["gain"])
+        content["folds"] = tuple(FoldScore(**_scored(fold)) for fold in plain["folds"])
+        content["totals"] = tuple(TotalScore(**_scored(total)) for total in plain["totals"])
+        content["gain"] = Interval(**_scored(plain["gain"]))
+        content["relative_error"] = _number(plain["relative_error"])
         for name in ("first_cutoff", "last_cutoff"):
             content[name] = datetime.fromisoformat(plain[name])
         for name, kind in (("calibration", CalibrationCurve), ("gains", GainTable)):
-            content[name] = kind(**{k: np.asarray(v) for k, v in plain[name].items()})
+            columns = {key: [_number(value) for value in plain[name][key]] for key in plain[name]}
+            content[name] = kind(**{key: np.asarray(value) for key, value in columns.items()})
         for name in ("features", "limits"):
             content[name] = tuple(plain[name])
         content["left_out"] = tuple((name, why) for name, why in plain["left_out"])
@@ -187,3 +214,28 @@ class Evidence:
         return (
             f"<h4>{escape(self.question)}</h4><p>{escape(self.verdict)}</p>{table}<ul>{limits}</ul>"
         )
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - a tree of values
+    """Return a value as JSON knows it, which has no NaN."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _number(value: Any) -> Any:  # noqa: ANN401 - a JSON number
+    return float("nan") if value is None else value
+
+
+def _scored(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a score, with its origin as a time and NaN where nothing is."""
+    fields = {name: _number(value) for name, value in plain.items()}
+    if "origin" in fields:
+        fields["origin"] = datetime.fromisoformat(fields["origin"])
+    return fields

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, cast, runtime_checkable
 
 from mlmarket.errors import MlmarketError
 
@@ -78,8 +78,14 @@ class Predictions:
     items: "pa.Table | None" = None
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return the rows about contacts as a pandas frame."""
-        return self.contacts.to_pandas()
+        """Return the rows about contacts as a pandas frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a contact that has an answer.
+        """
+        return cast("pd.DataFrame", self.contacts.to_pandas())
 
     def _repr_html_(self) -> str:
         return str(self.to_frame().head(10).to_html(index=False, border=0))

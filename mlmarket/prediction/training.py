@@ -5,17 +5,19 @@ A model that stands at an origin learns only from cutoffs whose windows had ende
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from mlmarket.evaluation import rolling_origins, stable_fractions, training_cutoffs
 from mlmarket.features import Behaviour, SnapshotSpec, build, label_complete_until
+from mlmarket.features.labels import compile_label, refuse_open_windows
+from mlmarket.features.rows import known_rows, matches, tables_of
 from mlmarket.market.columns import AS_OF, AVAILABLE_AT, CONTACT_ID, OCCURRED_AT
-from mlmarket.market.time import day_start, within
+from mlmarket.market.time import day_start
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Rows", "Snapshots", "TrainingPlan", "first_behaviour", "plan_training"]
 
-_LABEL: Final = "label"
 _SALT: Final = "training-sample"
 
 
@@ -80,7 +81,18 @@ class TrainingPlan:
     most_cutoffs: int
 
     def closed_at(self, origin: datetime) -> tuple[datetime, ...]:
-        """Return the cutoffs a model may learn from when it stands at an origin."""
+        """Return the cutoffs a model may learn from when it stands at an origin.
+
+        Parameters
+        ----------
+        origin : datetime
+            Where it stands.
+
+        Returns
+        -------
+        tuple of datetime
+            Ascending; empty where no window was closed by then.
+        """
         return training_cutoffs(
             origin=origin,
             horizon=self.horizon,
@@ -91,29 +103,31 @@ class TrainingPlan:
 
 
 def first_behaviour(
-    market: "Market", behaviour: Behaviour | None, as_of: datetime
+    market: "Market", behaviours: Sequence[Behaviour], as_of: datetime
 ) -> datetime | None:
-    """Return when a behaviour was first seen, of what was known at an instant.
+    """Return when one of some behaviours was first seen, of what was known at an instant.
 
     Parameters
     ----------
     market : Market
         The tables.
-    behaviour : Behaviour or None
-        Types of activity; None for any.
+    behaviours : sequence of Behaviour
+        What to look for; nothing means any activity.
     as_of : datetime
         The instant.
 
     Returns
     -------
     datetime or None
-        None where it was never seen.
+        None where none was ever seen.
     """
-    types = behaviour.types if behaviour is not None and behaviour.table == "activity" else ()
-    rows = market.activity(*types)
-    known = rows.filter(
-        within(rows[OCCURRED_AT], until=as_of) & within(rows[AVAILABLE_AT], until=as_of)
-    )
+    import functools
+    import operator
+
+    known = known_rows(market, behaviours, at=as_of)
+    if behaviours:
+        found = functools.reduce(operator.or_, (matches(known, one) for one in behaviours))
+        known = known.filter(found)
     first = known.aggregate(first=known[OCCURRED_AT].min()).to_pyarrow().column(0)[0].as_py()
     return None if first is None else first.replace(tzinfo=UTC)
 
@@ -152,7 +166,7 @@ def plan_training(
     label, horizon = spec.label, spec.horizon
     if label is None or horizon is None:
         return None
-    begin = first_behaviour(market, spec.eligible, as_of)
+    begin = first_behaviour(market, _beginning(spec), as_of)
     if begin is None:
         return None
     until = label_complete_until(market, label, as_of=as_of)
@@ -169,6 +183,15 @@ def plan_training(
     return TrainingPlan(horizon, step, earliest, origins, cutoffs, most_cutoffs)
 
 
+def _beginning(spec: SnapshotSpec) -> list[Behaviour]:
+    """Return the behaviours whose first row begins the past that can be learned from."""
+    if spec.eligible is not None and not spec.eligible.negated:
+        return [replace(spec.eligible, within=None)]
+    if spec.label is not None and spec.label.table == "outcomes":
+        return [spec.label]
+    return []
+
+
 class Snapshots:
     """Reads snapshots, each cutoff once.
 
@@ -177,13 +200,15 @@ class Snapshots:
     market : Market
         The tables.
     spec : SnapshotSpec
-        What to read.
+        What to read; with label and horizon.
     known_at : datetime or None
-        Labels that became available later are not seen.
+        When the reader stands: labels that became available later are not seen.
     most_rows : int
         Where all cutoffs together would have more rows, a stable sample of contacts is read.
     cutoffs : int
         How many cutoffs will be read together.
+    latest : datetime
+        The last of them.
     """
 
     def __init__(
@@ -194,76 +219,96 @@ class Snapshots:
         known_at: datetime | None,
         most_rows: int,
         cutoffs: int,
+        latest: datetime,
     ) -> None:
         self.market = market
         self.spec = spec
         self.known_at = known_at
-        self._only = _sample(market, most_rows, cutoffs)
-        self._read: dict[datetime, Rows] = {}
+        self._only = _sample(market, latest, most_rows, cutoffs)
+        self._late = spec.label is not None and _may_be_late(market, spec.label)
+        self._read: dict[datetime, tuple[pd.DataFrame, npt.NDArray[np.object_]]] = {}
+        self._labels: dict[tuple[datetime, datetime | None], npt.NDArray[np.int8]] = {}
 
-    def at(self, cutoffs: Sequence[datetime]) -> Rows:
+    def at(self, cutoffs: Sequence[datetime], *, known_at: datetime | None = None) -> Rows:
         """Return the rows of several cutoffs, one below the other.
 
         Parameters
         ----------
         cutoffs : sequence of datetime
-            At least one.
+            When to look.
+        known_at : datetime, optional
+            Labels whose rows became available later are not seen; by default what is known where
+            the reader stands.
 
         Returns
         -------
         Rows
             By cutoff, then by contact.
+
+        Raises
+        ------
+        OpenLabelWindowError
+            Where a label window has not ended.
         """
         import pandas as pd
 
-        parts = [self._one(cutoff) for cutoff in cutoffs]
+        parts = [self._one(cutoff, known_at or self.known_at) for cutoff in cutoffs]
         if len(parts) == 1:
             return parts[0]
+        # Frames without rows have columns of no certain type, which would spread.
+        frames = [part.features for part in parts if len(part)]
         return Rows(
-            pd.concat([part.features for part in parts], ignore_index=True),
-            np.concatenate([part.label for part in parts]),
-            np.concatenate([part.contact_id for part in parts]),
+            pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(),
+            np.concatenate([np.empty(0, np.int8), *(part.label for part in parts)]),
+            np.concatenate([np.empty(0, object), *(part.contact_id for part in parts)]),
         )
 
-    def _one(self, cutoff: datetime) -> Rows:
+    def _one(self, cutoff: datetime, known_at: datetime | None) -> Rows:
+        import pyarrow as pa
+
         if cutoff not in self._read:
-            import pyarrow as pa
+            bare = replace(self.spec, label=None, horizon=None)
+            batches = build(self.market, bare, cutoffs=[cutoff], only=self._only)
+            frame = pa.Table.from_batches(batches).to_pandas()
+            contacts = frame[CONTACT_ID].to_numpy(dtype=object)
+            self._read[cutoff] = frame.drop(columns=[CONTACT_ID, AS_OF]), contacts
+        features, contacts = self._read[cutoff]
+        return Rows(features, self._label(cutoff, contacts, known_at), contacts)
 
-            batches = list(
-                build(
-                    self.market,
-                    self.spec,
-                    cutoffs=[cutoff],
-                    known_at=self.known_at,
-                    only=self._only,
-                )
+    def _label(
+        self, cutoff: datetime, contacts: npt.NDArray[np.object_], known_at: datetime | None
+    ) -> npt.NDArray[np.int8]:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        label, horizon = self.spec.label, self.spec.horizon
+        if label is None or horizon is None:
+            return np.zeros(len(contacts), np.int8)
+        # Where no row can be late, what was known later is what was known then.
+        key = cutoff, known_at if self._late else self.known_at
+        if key not in self._labels:
+            refuse_open_windows(
+                self.market, label, cutoffs=[cutoff], horizon=horizon, known_at=self.known_at
             )
-            frame = pa.Table.from_batches(batches).to_pandas() if batches else None
-            self._read[cutoff] = _as_rows(frame, self.spec)
-        return self._read[cutoff]
+            did = compile_label(self.market, label, at=cutoff, horizon=horizon, known_at=key[1])
+            ids = did.to_pyarrow().column(CONTACT_ID).combine_chunks()
+            found = pc.is_in(pa.array(contacts, pa.string()), value_set=ids.cast(pa.string()))
+            happened = np.asarray(found, dtype=bool)
+            self._labels[key] = (~happened if label.negated else happened).astype(np.int8)
+        return self._labels[key]
 
 
-def _as_rows(frame: "pd.DataFrame | None", spec: SnapshotSpec) -> Rows:
-    import pandas as pd
-
-    if frame is None:
-        columns = {feature.name: np.empty(0) for feature in spec.features}
-        return Rows(pd.DataFrame(columns), np.empty(0, np.int8), np.empty(0, object))
-    return Rows(
-        frame.drop(columns=[CONTACT_ID, AS_OF, _LABEL]),
-        frame[_LABEL].to_numpy(dtype=np.int8),
-        frame[CONTACT_ID].to_numpy(dtype=object),
-    )
+def _may_be_late(market: "Market", label: Behaviour) -> bool:
+    return any(AVAILABLE_AT in market.table(name).columns for name in tables_of(label))
 
 
-def _sample(market: "Market", most_rows: int, cutoffs: int) -> "pa.Table | None":
+def _sample(market: "Market", latest: datetime, most_rows: int, cutoffs: int) -> "pa.Table | None":
     """Return a stable sample of contacts where reading all would give too many rows."""
-    contacts = market.table("contacts")
-    people = int(contacts.count().execute())
+    contacts = market.contacts(as_of=latest).select(CONTACT_ID)
+    people = int(contacts.count().to_pyarrow().as_py())
     share = most_rows / max(people * max(cutoffs, 1), 1)
     if share >= 1.0:
         return None
-    ids = contacts.select(CONTACT_ID).distinct().to_pyarrow()
+    ids = contacts.to_pyarrow()
     fractions = stable_fractions(_SALT, ids.column(CONTACT_ID).to_pylist())
-    sampled: pa.Table = ids.filter(fractions < share)
-    return sampled
+    return cast("pa.Table", ids.filter(fractions < share))

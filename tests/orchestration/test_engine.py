@@ -77,7 +77,7 @@ def test_a_journey_of_once_is_entered_once(kit, one_shop):
 
 def test_an_order_before_the_message_ends_the_journey_without_it(kit, one_shop):
     shop = one_shop(activity=[kit.did("ana", "order", 0.5)])
-    state, made = kit.nights(kit.playbook(), shop, kit.scores(ana=0.9), range(10))
+    state, made = kit.nights(kit.playbook(), shop, kit.scores(ana=0.9), [0, 1, 8, 9])
     assert kit.sent(made) == []
     assert ("end", "goal", ()) in kit.outcomes(made, "ana")
     assert state.enrolments["goal_at"].to_pylist() == [kit.at(0.5)]
@@ -90,6 +90,18 @@ def test_the_goal_counts_after_the_entry_and_until_the_expiry(kit, one_shop, day
     assert (state.enrolments["status"].to_pylist() == ["goal"]) is reached
 
 
+def test_an_order_at_the_very_entry_does_not_hide_the_one_after_it(kit):
+    names = ("ana", "rui")
+    shop = kit.Shop(
+        contacts=[kit.person("rui"), kit.person("ana", created_at=kit.at(2))],
+        consents=[kit.consent(name) for name in names],
+        activity=[kit.did("ana", "order", 2), kit.did("ana", "order", 3)],
+    )
+    state, _ = kit.nights(kit.playbook(), shop, kit.scores(ana=0.9, rui=0.9), [0, 2, 4])
+    goals = {row["contact_id"]: row["goal_at"] for row in state.enrolments.to_pylist()}
+    assert goals == {"ana": kit.at(3), "rui": None}
+
+
 def test_a_goal_after_the_expiry_is_not_the_journeys(kit, one_shop):
     shop = one_shop(activity=[kit.did("ana", "order", 30.01)])
     state, _ = kit.nights(kit.playbook(), shop, kit.scores(ana=0.9), [0, 1, 8, 31, 40])
@@ -98,7 +110,7 @@ def test_a_goal_after_the_expiry_is_not_the_journeys(kit, one_shop):
 
 def test_a_goal_after_the_last_message_still_counts(kit, one_shop):
     shop = one_shop(activity=[kit.did("ana", "order", 12)])
-    state, made = kit.nights(kit.playbook(), shop, kit.scores(ana=0.9), range(14))
+    state, made = kit.nights(kit.playbook(), shop, kit.scores(ana=0.9), [0, 1, 8, 13])
     assert len(kit.sent(made)) == 2
     assert state.enrolments["status"].to_pylist() == ["goal"]
 
@@ -207,13 +219,13 @@ def test_who_is_newly_held_out_leaves_before_the_next_message(kit, one_shop):
 
 
 def test_without_a_table_of_consents_nobody_is_messaged(kit, one_shop):
-    _, made = kit.nights(kit.playbook(), one_shop(consents=None), kit.scores(ana=0.9), range(9))
+    _, made = kit.nights(kit.playbook(), one_shop(consents=None), kit.scores(ana=0.9), [0, 1, 8])
     assert kit.sent(made) == []
     assert kit.outcomes(made, "ana")[-1] == ("first", "suppressed", ("no_consent",))
 
 
 def test_without_a_table_of_contacts_nobody_has_an_address(kit, one_shop):
-    _, made = kit.nights(kit.playbook(), one_shop(contacts=None), kit.scores(ana=0.9), range(9))
+    _, made = kit.nights(kit.playbook(), one_shop(contacts=None), kit.scores(ana=0.9), [0, 1, 8])
     assert kit.outcomes(made, "ana")[-1] == ("first", "suppressed", ("no_address",))
 
 

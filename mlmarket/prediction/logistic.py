@@ -1,0 +1,109 @@
+"""Logistic regression on logarithms: which way does the probability lean?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from mlmarket.prediction.columns import FeatureColumns
+from mlmarket.prediction.learner import Floats, kept_from_certainty, read_json, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["LogisticModel"]
+
+
+class LogisticModel:
+    """Logistic regression on logarithms of the features.
+
+    Counts, sums and days enter as ``sign(x) · log(1 + |x|)``, standardised and kept within five
+    standard deviations; a missing value is the mean, with a column of its own that says so;
+    categories have a column each.
+
+    Parameters
+    ----------
+    strength : float, default 1.0
+        L2 penalty of the coefficients (1 / C of scikit-learn).
+
+    References
+    ----------
+    Hoerl and Kennard (1970), Ridge regression, Technometrics 12(1), for the penalty.
+    """
+
+    name = "logistic"
+
+    def __init__(self, *, strength: float = 1.0) -> None:
+        self.strength = strength
+        self._columns = FeatureColumns((), {})
+        self._center = np.empty(0)
+        self._scale = np.empty(0)
+        self._has_missing = np.empty(0, dtype=bool)
+        self._weights = np.empty(0)
+
+    def _logs(self, features: "pd.DataFrame") -> Floats:
+        values = self._columns.values(features)
+        logs: Floats = np.sign(values) * np.log1p(np.abs(values))
+        return logs
+
+    def _design(self, features: "pd.DataFrame") -> Floats:
+        logs = self._logs(features)
+        missing = np.isnan(logs)
+        # Far outside what was seen, a straight line on the log odds knows nothing.
+        standard = np.clip((logs - self._center) / self._scale, -5.0, 5.0)
+        blocks = [np.where(missing, 0.0, standard), missing[:, self._has_missing].astype(float)]
+        for name, values in self._columns.categories.items():
+            codes = self._columns.codes(features, name)
+            blocks.append((codes[:, None] == np.arange(len(values))).astype(float))
+        return np.hstack(blocks)
+
+    def fit(self, features: "pd.DataFrame", label: npt.NDArray[np.int8]) -> Self:
+        """Learn the weights; see :class:`Learner`."""
+        from sklearn.linear_model import LogisticRegression
+        from threadpoolctl import threadpool_limits
+
+        self._columns = FeatureColumns.learn(features)
+        logs = self._logs(features)
+        seen = ~np.isnan(logs)
+        count = np.maximum(seen.sum(axis=0), 1)
+        self._center = np.where(seen, logs, 0.0).sum(axis=0) / count
+        deviation = np.where(seen, logs - self._center, 0.0)
+        self._scale = np.sqrt((deviation**2).sum(axis=0) / count)
+        self._scale[self._scale < 1e-9] = 1.0
+        self._has_missing = np.asarray(~seen.all(axis=0))
+        model = LogisticRegression(C=1.0 / self.strength, max_iter=500, tol=1e-5)
+        # One thread: sums of floats depend on how they are split.
+        with threadpool_limits(limits=1):
+            model.fit(self._design(features), label)
+        self._weights = np.concatenate([model.intercept_, model.coef_[0]])
+        return self
+
+    def predict(self, features: "pd.DataFrame") -> Floats:
+        """Return a probability for each row; see :class:`Learner`."""
+        from scipy.special import expit
+
+        # Row by row: a matrix product may round a row otherwise when other rows stand beside it.
+        log_odds = (self._design(features) * self._weights[1:]).sum(axis=1) + self._weights[0]
+        return kept_from_certainty(np.asarray(expit(log_odds), dtype=np.float64))
+
+    def save(self, folder: Path) -> None:
+        """Write the weights as JSON; see :class:`Learner`."""
+        content = {
+            "columns": self._columns.to_dict(),
+            "center": self._center.tolist(),
+            "scale": self._scale.tolist(),
+            "has_missing": self._has_missing.tolist(),
+            "weights": self._weights.tolist(),
+        }
+        write_json(folder / "logistic.json", content)
+
+    def restore(self, folder: Path) -> Self:
+        """Read them back; see :class:`Learner`."""
+        content = read_json(folder / "logistic.json")
+        self._columns = FeatureColumns.from_dict(content["columns"])
+        self._center = np.asarray(content["center"], dtype=np.float64)
+        self._scale = np.asarray(content["scale"], dtype=np.float64)
+        self._has_missing = np.asarray(content["has_missing"], dtype=bool)
+        self._weights = np.asarray(content["weights"], dtype=np.float64)
+        return self

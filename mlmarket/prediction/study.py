@@ -1,0 +1,208 @@
+"""What is read from the past, when, and what does it show?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from mlmarket.evaluation import calibration_curve, gain_table, relative_total_error
+from mlmarket.features import Feature, SnapshotSpec, choose_attributes, default_features
+from mlmarket.market.time import duration_text
+from mlmarket.prediction.contest import Contest, run_contest
+from mlmarket.prediction.evidence import Evidence
+from mlmarket.prediction.predictor import DeclinedError
+from mlmarket.prediction.question import Question
+from mlmarket.prediction.training import Rows, Snapshots, TrainingPlan
+from mlmarket.prediction.words import gain_in_words, limits_in_words
+
+if TYPE_CHECKING:
+    from mlmarket.market import Market
+
+__all__ = ["Study", "declined", "declined_to_judge", "hold_contest", "open_study", "sum_up"]
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What is read, when, and what was left out.
+
+    Parameters
+    ----------
+    question : Question
+        What is asked.
+    spec : SnapshotSpec
+        What is read.
+    plan : TrainingPlan
+        When.
+    snapshots : Snapshots
+        Where from.
+    left_out : tuple of (str, str)
+        Attributes that are not used, and why.
+    """
+
+    question: Question
+    spec: SnapshotSpec
+    plan: TrainingPlan
+    snapshots: Snapshots
+    left_out: tuple[tuple[str, str], ...]
+
+
+def declined(question: Question, reason: str, needed: str) -> DeclinedError:
+    """Return the error of a predictor that cannot answer.
+
+    Parameters
+    ----------
+    question : Question
+        What was asked.
+    reason : str
+        Why it cannot be answered.
+    needed : str
+        What would be needed.
+
+    Returns
+    -------
+    DeclinedError
+        To be raised.
+    """
+    return DeclinedError(
+        f"'{question.name}' declines: {reason}.",
+        "A number without anything behind it would be worse than none.",
+        f"it needs {needed}.",
+    )
+
+
+def declined_to_judge(question: Question) -> DeclinedError:
+    """Return the error of a predictor that nobody could judge."""
+    return declined(
+        question,
+        "there is no origin at which it could be judged",
+        f"at least two windows of {duration_text(question.horizon)}, one to learn from and one to "
+        "be judged on, with contacts who did it and contacts who did not in each",
+    )
+
+
+def open_study(
+    market: "Market",
+    question: Question,
+    plan: TrainingPlan,
+    *,
+    features: Sequence[Feature] | None,
+    known_at: datetime | None,
+    most_rows: int,
+) -> Study:
+    """Choose features as they could have been chosen at the first origin, and open the past.
+
+    Parameters
+    ----------
+    market : Market
+        The tables.
+    question : Question
+        What is asked.
+    plan : TrainingPlan
+        When to look.
+    features : sequence of Feature or None
+        What is known of each contact; None for all that the tables allow.
+    known_at : datetime or None
+        Labels that became available later are not seen; None sees all there are.
+    most_rows : int
+        Rows to learn from at most.
+
+    Returns
+    -------
+    Study
+        Nothing of the snapshots is read yet.
+
+    Raises
+    ------
+    DeclinedError
+        Where the plan has no origin.
+    """
+    if not plan.origins:
+        raise declined_to_judge(question)
+    first = plan.origins[0]
+    left_out: tuple[tuple[str, str], ...] = ()
+    if features is None:
+        earliest = min(*plan.closed_at(first), first, plan.cutoffs[0])
+        features = default_features(market, as_of=first, earliest=earliest)
+        left_out = choose_attributes(market, as_of=first, earliest=earliest).left_out
+    spec = SnapshotSpec(question.eligible, tuple(features), question.label, question.horizon)
+    snapshots = Snapshots(
+        market,
+        spec,
+        known_at=known_at,
+        most_rows=most_rows,
+        cutoffs=len(plan.cutoffs),
+        latest=max(plan.cutoffs[-1], plan.origins[-1]),
+    )
+    return Study(question, spec, plan, snapshots, left_out)
+
+
+def hold_contest(study: Study) -> Contest:
+    """Let all candidates predict from every origin, and choose.
+
+    Parameters
+    ----------
+    study : Study
+        What they read.
+
+    Returns
+    -------
+    Contest
+        How it went.
+
+    Raises
+    ------
+    DeclinedError
+        Where no origin has rows of both labels before and after it.
+    """
+    contest = run_contest(study.snapshots, study.plan, study.question.candidates)
+    if contest is None:
+        raise declined_to_judge(study.question)
+    return contest
+
+
+def sum_up(study: Study, contest: Contest, rows: Rows) -> Evidence:
+    """Return the evidence of a contest.
+
+    Parameters
+    ----------
+    study : Study
+        What was read.
+    contest : Contest
+        How it went.
+    rows : Rows
+        What the final model learned from.
+
+    Returns
+    -------
+    Evidence
+        Numbers and words.
+    """
+    plan = study.plan
+    label, probability = contest.pooled(contest.chosen)
+    totals = contest.totals()
+    error = relative_total_error(
+        [total.observed for total in totals],
+        [total.expected for total in totals],
+        own_chance=[total.own_chance for total in totals],
+    )
+    return Evidence(
+        predictor=study.question.name,
+        question=study.question.text,
+        folds=contest.scores(),
+        baseline=contest.baseline,
+        chosen=contest.chosen,
+        gain=contest.gain,
+        verdict=gain_in_words(contest),
+        calibration=calibration_curve(label, probability),
+        gains=gain_table(label, probability),
+        totals=totals,
+        relative_error=error,
+        first_cutoff=plan.cutoffs[0],
+        last_cutoff=plan.cutoffs[-1],
+        rows=len(rows),
+        contacts=len(set(rows.contact_id)),
+        positives=int(rows.label.sum()),
+        features=tuple(feature.name for feature in study.spec.features),
+        left_out=study.left_out,
+        limits=limits_in_words(contest, plan, error, study.left_out),
+    )
