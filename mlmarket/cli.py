@@ -9,15 +9,17 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+import traceback
 from collections.abc import Mapping
+from contextvars import ContextVar
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlmarket.errors import ConfigurationError, MlmarketError
+from mlmarket.errors import ConfigurationError, MlmarketError, RunError
 
 if TYPE_CHECKING:
     from mlmarket.nightly import Night, NightSummary
@@ -35,12 +37,24 @@ app = typer.Typer(
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Where results are kept.", show_default=False)
+    Path | None,
+    typer.Option(
+        "--output", "-o", help="Where results are kept, in place of [output].", show_default=False
+    ),
 ]
 Day = Annotated[
-    str | None, typer.Option("--date", "-d", help="The night, as 2026-07-01; by default today.")
+    str | None,
+    typer.Option("--date", "-d", help="The night, as 2026-07-01; by default today."),
+]
+LastDay = Annotated[
+    str | None,
+    typer.Option(
+        "--date", "-d", help="The night, as 2026-07-01; by default the last that was run."
+    ),
 ]
 _CONFIG = Path("mlmarket.toml")
+_ROOT: ContextVar[Path | None] = ContextVar("root", default=None)
+"""The folder of the business that a command works on, for the log of a crash."""
 
 
 def main() -> None:
@@ -50,6 +64,10 @@ def main() -> None:
     except MlmarketError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
+    except Exception as error:  # a fault of ours: whoever runs the night gets three lines too
+        crash = _crashed(error)
+        _complain(str(crash))
+        sys.exit(crash.exit_code)
 
 
 def _complain(text: str) -> None:
@@ -59,14 +77,38 @@ def _complain(text: str) -> None:
         typer.echo(text, err=True)
 
 
+def _crashed(error: Exception) -> RunError:
+    """Write down where an unexpected error came from, and return what to say of it."""
+    text = "".join(traceback.format_exception(error))
+    name = f"crash-{datetime.now(UTC):%Y-%m-%dT%H%M%S}-{os.getpid()}.log"
+    root = _ROOT.get()
+    places = [Path(tempfile.gettempdir()) / f"mlmarket-{name}"]
+    if root is not None and root.is_dir():
+        places.insert(0, root / "logs" / name)
+    written = "nowhere, since nothing could be written"
+    for place in places:
+        try:
+            place.parent.mkdir(exist_ok=True)
+            place.write_text(text, encoding="utf-8")
+        except OSError:
+            continue
+        written = f"'{place}'"
+        break
+    return RunError(
+        f"mlmarket stopped on an error that it does not know: {type(error).__name__}.",
+        "Finished stages are whole; running the same night again goes on from there.",
+        f"report it with the log in {written}; look through it first, it may quote your data.",
+    )
+
+
 class _Log:
     """Tells how far a night is: a line on a terminal, JSON lines otherwise."""
 
-    def __init__(self, night: date | None = None) -> None:
+    def __init__(self, night: date) -> None:
         self.night = night
         self.person = sys.stderr.isatty()
 
-    def _write(self, event: str, text: str, **values: Any) -> None:
+    def _write(self, event: str, text: str, **values: object) -> None:
         if self.person:
             typer.echo(text, err=True)
             return
@@ -76,7 +118,7 @@ class _Log:
 
     def started(self, stage: str) -> None:
         """Write that a stage begins."""
-        self._write("stage_started", f"  {stage} …", stage=stage)
+        self._write("stage_started", f"  {self.night}  {stage} …", stage=stage)
 
     def working(self, stage: str, what: str) -> None:
         """Write what a stage is doing."""
@@ -88,7 +130,7 @@ class _Log:
         word = "done before" if skipped else f"{result.seconds:.1f} s"
         self._write(
             "stage_skipped" if skipped else "stage_finished",
-            f"  {result.stage}: {word}  {counts}",
+            f"  {self.night}  {result.stage}: {word}  {counts}",
             stage=result.stage,
             seconds=result.seconds,
             cpu_seconds=result.cpu_seconds,
@@ -109,12 +151,22 @@ def _parse_day(text: str, option: str = "--date") -> date:
 
 
 def _night(config: Path, day: str | None, output: Path | None) -> "Night":
-    from mlmarket.nightly import load_settings, open_night
+    from mlmarket.nightly import open_night, tonight
 
     if day is None:
-        zone = ZoneInfo(load_settings(config).business.timezone)
-        return open_night(config, datetime.now(zone).date(), output=output)
-    return open_night(config, _parse_day(day), output=output)
+        night = tonight(config, output=output)
+    else:
+        night = open_night(config, _parse_day(day), output=output)
+    _ROOT.set(night.workspace.root)
+    return night
+
+
+def _last_night(config: Path, day: str | None, output: Path | None) -> "Night":
+    """Return the night of a date, or the last that was run."""
+    night = _night(config, day, output)
+    if day is None:
+        return _night(config, night.workspace.last_night().isoformat(), output)
+    return night
 
 
 @app.command()
@@ -126,36 +178,36 @@ def init(
     timezone: Annotated[str, typer.Option(help="Where the business's days begin.")] = "UTC",
 ) -> None:
     """Write a commented mlmarket.toml, segments and one journey to start from."""
-    from mlmarket.market.time import time_zone
     from mlmarket.nightly.starter import write_starter
 
-    time_zone(timezone)
     for path in write_starter(folder, orders, timezone=timezone):
         typer.echo(f"wrote {path}")
     typer.echo("Next: look at the mapping in mlmarket.toml, then run `mlmarket check`.")
 
 
 @app.command()
-def check(config: Config = _CONFIG, day: Day = None) -> None:
+def check(config: Config = _CONFIG, day: Day = None, output: Output = None) -> None:
     """Check the tables against the data contract, and say which questions can be answered."""
     from mlmarket.market import Market
     from mlmarket.nightly.decisions import check_playbook
     from mlmarket.nightly.preview import readiness
 
-    night = _night(config, day, None)
+    night = _night(config, day, output)
     market = Market.open(config, history=night.workspace.history, check=False)
     for count in market.report.counts:
+        left_out = f", {count.left_out:,} left out by `where`" if count.left_out else ""
+        unknown = f", {count.unknown_contacts:,} of nobody known" if count.unknown_contacts else ""
         typer.echo(
-            f"{count.table:10} {count.kept:>12,} rows   read {count.read:,}, left out "
-            f"{count.left_out:,}, unknown contacts {count.unknown_contacts:,}   {count.source}"
+            f"{count.table:10} {count.kept:>12,} rows of {count.read:,}{left_out}{unknown}"
+            f"   {count.source}"
         )
     for note in market.report.notes:
         typer.echo(f"note: {note.text}")
     market.report.raise_if_broken()
     check_playbook(night, market)
     for one in readiness(night, market):
-        state = f"missing {one.missing}" if one.missing else "ready"
-        typer.echo(f"{one.predictor:10} {state:40} {one.question}")
+        state = f"needs {one.missing}" if one.missing else "ready"
+        typer.echo(f"{one.predictor:10} {state:10} {one.question}")
 
 
 @app.command()
@@ -164,11 +216,11 @@ def train(config: Config = _CONFIG, day: Day = None, output: Output = None) -> N
     from mlmarket.nightly.models import ModelStore
 
     night = _night(config, day, output)
+    night.refuse_future()
     log = _Log(night.day)
     with night.workspace.locked():
-        answering = ModelStore(night.workspace).answering(
+        answering = ModelStore(night.workspace, night.settings).answering(
             night.market(),
-            night.settings,
             as_of=night.as_of,
             night=night.day,
             retrain=True,
@@ -190,7 +242,7 @@ def nightly(
     fresh: Annotated[bool, typer.Option("--fresh", help="Do everything again.")] = False,
 ) -> None:
     """Run a night, or what is left of it: predict, decide, export, report."""
-    from mlmarket.nightly import load_settings, run_night
+    from mlmarket.nightly import run_night
 
     night = _night(config, day, output)
     if dry_run:
@@ -199,7 +251,7 @@ def nightly(
     try:
         summary = run_night(night, fresh=fresh, progress=_Log(night.day))
     except Exception as error:
-        _on_failure(load_settings(config).hooks.on_failure, night.day, error)
+        _on_failure(night.settings.hooks.on_failure, night.day, error)
         raise
     _show(summary)
 
@@ -221,7 +273,7 @@ def _show(summary: "NightSummary") -> None:
     typer.echo(summary.headline)
     for name, why in summary.skipped:
         typer.echo(f"skipped {name}: {why}")
-    typer.echo(f"{summary.folder}{os.sep}report.html")
+    typer.echo(str(summary.folder / "report.html"))
 
 
 def _on_failure(command: str | None, night: date, error: Exception) -> None:
@@ -233,10 +285,12 @@ def _on_failure(command: str | None, night: date, error: Exception) -> None:
         **os.environ,
         "MLMARKET_DATE": night.isoformat(),
         "MLMARKET_EXIT_CODE": str(code),
-        "MLMARKET_ERROR": str(error),
+        "MLMARKET_ERROR": str(error) if isinstance(error, MlmarketError) else type(error).__name__,
     }
-    # The command is the user's own, from their own configuration.
-    done = subprocess.run(command, shell=True, env=environment, check=False)  # noqa: S602
+    # The command is the user's own, from their own configuration; what it says is no result.
+    done = subprocess.run(  # noqa: S602
+        command, shell=True, env=environment, check=False, stdout=sys.stderr
+    )
     if done.returncode:
         _complain(f"The failure hook left with exit code {done.returncode}.")
 
@@ -252,7 +306,8 @@ def backfill(
     from mlmarket.nightly.upkeep import backfill as backfill_nights
 
     days = _parse_day(first, "--from"), _parse_day(last, "--to")
-    for summary in backfill_nights(config, *days, output=output, progress=_Log()):
+    _night(config, last, output)
+    for summary in backfill_nights(config, *days, output=output, progress=_Log):
         typer.echo(f"{summary.night}  {summary.headline}")
 
 
@@ -264,7 +319,11 @@ def runs(config: Config = _CONFIG, output: Output = None) -> None:
     night = _night(config, None, output)
     for day, stages in all_runs(night.workspace):
         names = "  ".join(f"{one.stage} {one.seconds:.1f}s" for one in stages)
-        typer.echo(f"{day}  {names or 'not finished'}")
+        total = sum(one.seconds for one in stages)
+        peak = max((one.peak_megabytes for one in stages), default=0)
+        is_whole = any(one.stage == "publish" for one in stages)
+        end = f"total {total:.1f}s  peak {peak:,} MB" if is_whole else "not finished"
+        typer.echo(f"{day}  {names}{'  ' if names else ''}{end}")
 
 
 @app.command()
@@ -284,39 +343,19 @@ def prune(
 def explain(
     contact: Annotated[str, typer.Argument(help="A contact_id.")],
     config: Config = _CONFIG,
-    day: Day = None,
+    day: LastDay = None,
     output: Output = None,
 ) -> None:
     """Say what is predicted and was decided for one person, and why."""
-    from mlmarket.nightly.upkeep import explain_person, last_night
+    from mlmarket.nightly.person import explain_person
 
-    night = _night(config, day, output)
-    if day is None:
-        newest = last_night(night.workspace)
-        night = _night(config, newest.isoformat(), output)
-    found = explain_person(night, contact)
-    typer.echo(f"{contact} on {found.night}")
-    for name, value in found.predictions.items():
-        if name not in {"contact_id", "as_of"}:
-            typer.echo(f"  {name:28} {'—' if value is None else _shown(value)}")
-    for predictor, why in found.missing:
-        typer.echo(f"  no '{predictor}': {why}")
-    if found.decided is not None:
-        typer.echo(found.decided.to_text())
-
-
-def _shown(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    typer.echo(explain_person(_last_night(config, day, output), contact).to_text())
 
 
 @app.command()
-def report(config: Config = _CONFIG, day: Day = None, output: Output = None) -> None:
+def report(config: Config = _CONFIG, day: LastDay = None, output: Output = None) -> None:
     """Say where a night's report is, and its first line."""
-    from mlmarket.nightly.upkeep import last_night
-
-    night = _night(config, day, output)
-    if day is None:
-        night = _night(config, last_night(night.workspace).isoformat(), output)
+    night = _last_night(config, day, output)
     result = night.folder.result("report")
     if result is None:
         raise ConfigurationError(
@@ -337,6 +376,7 @@ def demo(
     from mlmarket.nightly.demo import prepare_demo
 
     nights = prepare_demo(folder)
+    _ROOT.set(folder)
     for night in nights[:-1]:
         run_night(night, progress=_Log(night.day))
     summary = run_night(nights[-1], progress=_Log(nights[-1].day))

@@ -7,6 +7,7 @@ from typing import Final
 
 from mlmarket.market.samples import sample_folder
 from mlmarket.nightly.night import Night, open_night
+from mlmarket.nightly.safe_files import writing
 
 __all__ = ["DEMO_NIGHTS", "prepare_demo"]
 
@@ -27,10 +28,11 @@ def prepare_demo(folder: Path) -> list[Night]:
     list of Night
         In order.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for source in sorted(sample_folder().rglob("*")):
-        place = source.relative_to(sample_folder())
-        if source.is_file() and place.parts[0] != "truth":
-            (folder / place).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, folder / place)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for source in sorted(sample_folder().rglob("*")):
+            place = source.relative_to(sample_folder())
+            if source.is_file() and place.parts[0] != "truth":
+                (folder / place).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, folder / place)
     return [open_night(folder / "mlmarket.toml", day) for day in DEMO_NIGHTS]

@@ -13,7 +13,7 @@ from mlmarket.features import Behaviour, label_complete_until
 from mlmarket.features.labels import compile_label
 from mlmarket.market import Market
 from mlmarket.market.columns import CONTACT_ID
-from mlmarket.market.time import day_start
+from mlmarket.market.time import day_start, parse_duration
 from mlmarket.nightly.journeys import journey_sections
 from mlmarket.nightly.predictions import read_predictions
 from mlmarket.nightly.segments import segment_sections
@@ -22,10 +22,14 @@ from mlmarket.prediction import Predictions, SupervisedPredictor
 from mlmarket.reporting import MaturedPromise, PredictorSection, ReportContent
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from mlmarket.nightly.night import Night
 
 __all__ = ["gather_report"]
 
+_NEARLY_A_WEEK_AGO: Final = 3
+"""Days that the night to compare with may lie off, for who does not run it at weekends."""
 _MOST_NIGHTS: Final = 12
 """Earlier nights whose promises are looked up, the latest first."""
 
@@ -102,10 +106,7 @@ def about_a_week_ago(night: "Night") -> date | None:
     """
     target = night.day - timedelta(days=7)
     near = [
-        day
-        for day in night.workspace.nights()
-        if abs((day - target).days) <= 3  # noqa: PLR2004 - a long weekend
-        and night.workspace.run(day).result("predictions") is not None
+        day for day in night.workspace.predicted() if abs((day - target).days) <= _NEARLY_A_WEEK_AGO
     ]
     return min(near, key=lambda day: (abs((day - target).days), day), default=None)
 
@@ -143,14 +144,13 @@ def scores_of(predictions: Predictions, column: str) -> npt.NDArray[np.float64]:
 def _matured(night: "Night", market: Market) -> list[MaturedPromise]:
     """Compare what earlier nights promised with what came, where the window has closed."""
     promises: list[MaturedPromise] = []
-    nights = [day for day in night.workspace.nights() if day < night.day]
+    outcomes = _Outcomes(market, night.as_of)
+    nights = [day for day in night.workspace.predicted() if day < night.day]
     for day in reversed(nights):
         path = night.workspace.run(day).path
-        if not (path / "models.json").is_file() or not (path / "predictions").is_dir():
-            continue
         cards = json.loads((path / "models.json").read_text(encoding="utf-8"))
         for name, card in sorted(cards.items()):
-            promise = _promise(night, market, day, name, card)
+            promise = _promise(night, day, name, card, outcomes)
             if promise is not None:
                 promises.append(promise)
         if len({promise.night for promise in promises}) >= _MOST_NIGHTS:
@@ -159,24 +159,19 @@ def _matured(night: "Night", market: Market) -> list[MaturedPromise]:
 
 
 def _promise(
-    night: "Night", market: Market, day: date, name: str, card: dict[str, Any]
+    night: "Night", day: date, name: str, card: dict[str, Any], outcomes: "_Outcomes"
 ) -> MaturedPromise | None:
     label = Behaviour.parse(card["label"])
-    horizon = timedelta(days=int(card["horizon_days"]))
-    start = day_start(day, market.zone)
-    if start + horizon > min(_known_until(market, label, night.as_of), night.as_of):
+    horizon = parse_duration(card["horizon"])
+    start = day_start(day, outcomes.market.zone)
+    if start + horizon > outcomes.known_until(label):
         return None
     table = read_predictions(night.workspace.run(day).path).contacts
-    if card["column"] not in table.column_names:
-        return None
     scored = table.select([CONTACT_ID, card["column"]]).drop_null()
     if not scored.num_rows:
         return None
     probability = np.asarray(scored.column(card["column"]).to_numpy(), dtype=np.float64)
-    did = compile_label(market, label, at=start, horizon=horizon, known_at=night.as_of)
-    people = set(did.to_pyarrow().column(CONTACT_ID).to_pylist())
-    happened = np.array([one in people for one in scored.column(CONTACT_ID).to_pylist()])
-    outcome = (~happened if label.negated else happened).astype(np.float64)
+    outcome = outcomes.of(scored.column(CONTACT_ID), label, start, horizon)
     both = 0 < outcome.sum() < len(outcome)
     return MaturedPromise(
         night=day,
@@ -189,7 +184,29 @@ def _promise(
     )
 
 
-def _known_until(market: Market, label: Behaviour, as_of: datetime) -> datetime:
-    """Return until when a label is known; a day that has begun to arrive counts as over."""
-    until = label_complete_until(market, label, as_of=as_of)
-    return until.astimezone(UTC) + timedelta(days=1)
+class _Outcomes:
+    """What people did, as far as it is known tonight."""
+
+    def __init__(self, market: Market, as_of: datetime) -> None:
+        self.market = market
+        self._as_of = as_of
+        self._until: dict[str, datetime] = {}
+
+    def known_until(self, label: Behaviour) -> datetime:
+        """Return until when a label is known; a day that has begun to arrive counts as over."""
+        key = str(label)
+        if key not in self._until:
+            until = label_complete_until(self.market, label, as_of=self._as_of)
+            self._until[key] = min(until.astimezone(UTC) + timedelta(days=1), self._as_of)
+        return self._until[key]
+
+    def of(
+        self, people: "pa.ChunkedArray", label: Behaviour, start: datetime, horizon: timedelta
+    ) -> npt.NDArray[np.float64]:
+        """Return 1.0 for those who showed the label within the horizon, else 0.0."""
+        import pyarrow.compute as pc
+
+        did = compile_label(self.market, label, at=start, horizon=horizon, known_at=self._as_of)
+        ids = did.to_pyarrow().column(CONTACT_ID).combine_chunks().cast(people.type)
+        happened = np.asarray(pc.is_in(people, value_set=ids).to_numpy(), dtype=bool)
+        return (~happened if label.negated else happened).astype(np.float64)

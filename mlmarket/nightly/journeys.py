@@ -47,52 +47,55 @@ def journey_sections(
     """
     counts = journey_counts(state).to_pylist()
     return [
-        _section(journey, [row for row in counts if row["journey"] == journey.journey], decisions,
-                 predictions)
+        _section(
+            journey,
+            [row for row in counts if row["journey"] == journey.journey],
+            _enrolled(state, journey.journey),
+            decisions,
+            predictions,
+        )
         for journey in decisions.playbook.journeys
     ]
+
+
+def _enrolled(state: State, journey: str) -> dict[str, int]:
+    """Count people once, whatever reasons they are held for and however they are held out."""
+    table = state.enrolments.select(["journey", "status", "holdout"]).to_pydict()
+    rows = zip(table["journey"], table["status"], table["holdout"], strict=True)
+    here = [(status, holdout) for name, status, holdout in rows if name == journey]
+    return {
+        "active": sum(status == "active" for status, _ in here),
+        "held_out": sum(holdout is not None for _, holdout in here),
+    }
 
 
 def _section(
     journey: Journey,
     counts: list[dict[str, Any]],
+    enrolled: Mapping[str, int],
     decisions: Decisions,
     predictions: "pa.Table",
 ) -> JourneySection:
-    tonight = [
-        row for row in decisions.decisions.to_pylist() if row["journey"] == journey.journey
-    ]
+    tonight = [row for row in decisions.decisions.to_pylist() if row["journey"] == journey.journey]
     entry, *sentences = journey.describe()
 
-    def people(step: str, outcome: str) -> int:
-        return sum(r["people"] for r in counts if r["step"] == step and r["outcome"] == outcome)
+    def ended(outcome: str) -> int:
+        return sum(r["people"] for r in counts if r["step"] == "end" and r["outcome"] == outcome)
 
-    active = sum(
-        row["people"] for row in counts if row["outcome"] == "waiting"
-    ) + _held(counts)
     return JourneySection(
         name=journey.journey,
         title=journey.title,
         entry=entry,
         goal=next((line for line in sentences if line.startswith("Goal")), ""),
         entered=sum(row["outcome"] == "entered" for row in tonight),
-        active=active,
-        reached_goal=people("end", "goal"),
-        exited=people("end", "exited"),
-        expired=people("end", "expired"),
-        held_out=people("entry", "holdout"),
+        active=enrolled["active"],
+        reached_goal=ended("goal"),
+        exited=ended("exited"),
+        expired=ended("expired"),
+        held_out=enrolled["held_out"],
         steps=tuple(_steps(journey, counts)),
         examples=tuple(_examples(tonight, predictions)),
     )
-
-
-def _held(counts: list[dict[str, Any]]) -> int:
-    """Return the largest number held for one reason at each step, since reasons overlap."""
-    by_step: dict[str, int] = {}
-    for row in counts:
-        if row["outcome"] == "suppressed":
-            by_step[row["step"]] = max(by_step.get(row["step"], 0), row["people"])
-    return sum(by_step.values())
 
 
 def _steps(journey: Journey, counts: list[dict[str, Any]]) -> list[JourneyStep]:
@@ -138,7 +141,7 @@ def _examples(tonight: list[dict[str, Any]], predictions: "pa.Table") -> list[Ex
 
 
 def _in_words(row: Mapping[str, Any]) -> str:
-    words = _OUTCOMES.get(row["outcome"], row["outcome"])
+    words = _OUTCOMES[row["outcome"]]
     if row["outcome"] in {"send", "suppressed", "withheld"}:
         words = f"{words} '{row['step']}'"
     if row["reasons"]:
@@ -148,9 +151,7 @@ def _in_words(row: Mapping[str, Any]) -> str:
     return words
 
 
-def _facts(
-    contacts: list[str], predictions: "pa.Table"
-) -> dict[str, tuple[tuple[str, str], ...]]:
+def _facts(contacts: list[str], predictions: "pa.Table") -> dict[str, tuple[tuple[str, str], ...]]:
     import pyarrow as pa
     import pyarrow.compute as pc
 

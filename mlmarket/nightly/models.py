@@ -1,29 +1,31 @@
 """Which trained model answers tonight?
 
 Models live in ``models/PREDICTOR/DATE``. A night uses the last one trained at or before its date from
-the same question, and trains what is missing or too old. A backfilled night never uses a model from
-its future.
+the same question, and trains what is missing, broken or too old. A backfilled night never uses a model
+from its future.
 """
 
 import importlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from mlmarket import churn
-from mlmarket.errors import ConfigurationError
+from mlmarket.errors import ConfigurationError, RunError
 from mlmarket.market import Market
-from mlmarket.nightly.folder import Workspace, fsync_tree
+from mlmarket.nightly.safe_files import TEMPORARY, fsync, fsync_tree
 from mlmarket.nightly.settings import NightSettings, PredictSettings
+from mlmarket.nightly.workspace import Workspace
 from mlmarket.prediction import DeclinedError, SupervisedPredictor, TargetModel
 
 __all__ = ["Answering", "ModelStore", "Skipped", "predictors_of"]
 
-_CARD: Final = "card.json"
+_ASKED: Final = "asked.json"
+"""Beside the model: how it was asked for, of which the model itself keeps only a part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +106,14 @@ def _estimator(name: str, place: str | None) -> Any:  # noqa: ANN401 - untyped u
     module, _, function = place.partition(":")
     try:
         make: Callable[[], Any] = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
+        return make()
+    except Exception as error:  # the user's own code may raise anything
         raise ConfigurationError(
-            f"[predict.{name}] names the estimator '{place}', which cannot be imported: {error}.",
-            "It is called for a new classifier each time the model is trained.",
-            "write module:function, and run from the folder that holds the module.",
+            f"[predict.{name}] names the estimator '{place}', which gives none: "
+            f"{type(error).__name__}: {error}.",
+            "It is called for a new classifier before each night.",
+            "write module:function, with the module's folder on PYTHONPATH.",
         ) from error
-    return make()
 
 
 class ModelStore:
@@ -120,15 +123,17 @@ class ModelStore:
     ----------
     workspace : Workspace
         Where they are kept.
+    settings : NightSettings
+        The questions, and when to train again.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, settings: NightSettings) -> None:
         self._workspace = workspace
+        self._settings = settings
 
     def answering(
         self,
         market: Market,
-        settings: NightSettings,
         *,
         as_of: datetime,
         night: date,
@@ -142,8 +147,6 @@ class ModelStore:
         ----------
         market : Market
             The tables.
-        settings : NightSettings
-            The questions, and when to train again.
         as_of : datetime
             Tonight.
         night : date
@@ -161,12 +164,12 @@ class ModelStore:
             With the reason of each predictor that does not answer.
         """
         ready, trained, skipped = [], [], []
-        for predictor in predictors_of(settings):
+        for predictor in predictors_of(self._settings):
             absent = sorted(table for table in predictor.needs if not market.has(table))
             if absent:
                 skipped.append(Skipped(predictor.name, f"it needs the table '{absent[0]}'"))
                 continue
-            known = None if retrain else self._latest(predictor, night, settings)
+            known = None if retrain else self._latest(predictor, night, tell)
             if known is not None:
                 ready.append(known)
                 continue
@@ -182,60 +185,102 @@ class ModelStore:
             trained.append(predictor.name)
         return Answering(tuple(ready), tuple(trained), tuple(skipped))
 
-    def load(self, settings: NightSettings, night: date) -> tuple[SupervisedPredictor, ...]:
-        """Return the trained predictors a night would use, without training any.
+    def load(self, night: date, versions: Mapping[str, str]) -> tuple[SupervisedPredictor, ...]:
+        """Return the trained predictors that a night uses.
 
         Parameters
         ----------
-        settings : NightSettings
-            The questions.
         night : date
             The date of the night.
+        versions : mapping of str to str
+            Which ones, by name.
 
         Returns
         -------
         tuple of SupervisedPredictor
-            Those that are trained.
+            In the order in which they run.
+
+        Raises
+        ------
+        RunError
+            Where one of them is not there any more.
         """
-        found = (self._latest(one, night, settings) for one in predictors_of(settings))
-        return tuple(one for one in found if one is not None)
+        found = self._usable(night, versions)
+        gone = sorted(name for name in versions if name not in found)
+        if gone:
+            raise RunError(
+                f"The model of '{gone[0]}' that tonight began with is not there any more.",
+                "Half a night with one model and half with another would be neither.",
+                "run the same night again; what is missing is trained.",
+            )
+        return tuple(found.values())
 
-    def versions(self, settings: NightSettings, night: date) -> dict[str, str]:
-        """Return the versions of the predictors that :meth:`load` returns, by name."""
-        return {one.name: one.version_ for one in self.load(settings, night)}
+    def has(self, night: date, versions: Mapping[str, str]) -> bool:
+        """Return whether :meth:`load` would find all of them.
 
-    def forget(self, night: date) -> None:
-        """Remove what was trained for a night."""
-        for path in self._workspace.models.glob(f"*/{night.isoformat()}"):
-            shutil.rmtree(path)
+        Parameters
+        ----------
+        night : date
+            The date of the night.
+        versions : mapping of str to str
+            Which ones, by name.
+
+        Returns
+        -------
+        bool
+            False where one is missing, broken, or replaced by a newer one.
+        """
+        return self._usable(night, versions).keys() == versions.keys()
+
+    def _usable(self, night: date, versions: Mapping[str, str]) -> dict[str, SupervisedPredictor]:
+        asked = [one for one in predictors_of(self._settings) if one.name in versions]
+        latest = {one.name: self._latest(one, night) for one in asked}
+        return {
+            name: model
+            for name, model in latest.items()
+            if model is not None and model.version_ == versions[name]
+        }
 
     def _latest(
-        self, predictor: SupervisedPredictor, night: date, settings: NightSettings
+        self,
+        predictor: SupervisedPredictor,
+        night: date,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> SupervisedPredictor | None:
-        folder = self._folder(predictor, night, settings)
-        return None if folder is None else type(predictor).load(folder)
-
-    def _folder(
-        self, predictor: SupervisedPredictor, night: date, settings: NightSettings
-    ) -> Path | None:
         """Return the newest training that may answer: same question, not too old, not later."""
-        for folder in sorted((self._workspace.models / predictor.name).glob("*"), reverse=True):
+        for trained, folder in self._trainings(predictor.name, night):
+            try:
+                found = type(predictor).load(folder)
+                asked = json.loads((folder / _ASKED).read_text(encoding="utf-8"))
+            except (ConfigurationError, OSError, ValueError):
+                tell(f"passing over the model of '{predictor.name}' of {trained}: it is not whole")
+                continue
+            same = found.parameters == predictor.parameters and asked == self._asked(predictor)
+            return found if same and night - trained <= self._settings.models.age else None
+        return None
+
+    def _trainings(self, name: str, night: date) -> Iterator[tuple[date, Path]]:
+        """Yield the trainings up to a night, the newest first."""
+        for folder in sorted((self._workspace.models / name).glob("*"), reverse=True):
             try:
                 trained = date.fromisoformat(folder.name)
             except ValueError:
                 continue
-            if trained > night or not (folder / _CARD).is_file():
-                continue
-            card = json.loads((folder / _CARD).read_text(encoding="utf-8"))
-            fresh = night - trained <= settings.models.age
-            return folder if fresh and card["parameters"] == predictor.parameters else None
-        return None
+            if trained <= night:
+                yield trained, folder
+
+    def _asked(self, predictor: SupervisedPredictor) -> dict[str, str | None]:
+        question = self._settings.predict.get(predictor.name, PredictSettings())
+        return {"estimator": question.estimator}
 
     def _keep(self, predictor: SupervisedPredictor, night: date) -> None:
         target = self._workspace.models / predictor.name / night.isoformat()
-        place = target.parent / f".tmp-{target.name}"
+        place = target.parent / f"{TEMPORARY}{target.name}"
         shutil.rmtree(place, ignore_errors=True)
         predictor.save(place)
+        text = json.dumps(self._asked(predictor), sort_keys=True) + "\n"
+        (place / _ASKED).write_text(text, encoding="utf-8")
         fsync_tree(place)
         shutil.rmtree(target, ignore_errors=True)
         place.rename(target)
+        fsync(target.parent)

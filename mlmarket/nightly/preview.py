@@ -1,21 +1,22 @@
 """What would tonight do, if it were run?"""
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
-from mlmarket.market import Market
-from mlmarket.nightly.decisions import load_night_playbook
+from mlmarket.market import Market, record_contacts
+from mlmarket.nightly.decisions import check_playbook
 from mlmarket.nightly.models import ModelStore, predictors_of
 from mlmarket.nightly.night import Night
 from mlmarket.nightly.predictions import join_predictions
-from mlmarket.orchestration import State, StateStore, tick
+from mlmarket.nightly.quality import hold_gate
+from mlmarket.nightly.workspace import Workspace
+from mlmarket.orchestration import StateStore, decide
 
-if TYPE_CHECKING:
-    from mlmarket.orchestration import Decisions
-
-__all__ = ["DryRun", "Readiness", "dry_run", "readiness"]
+__all__ = ["DryRun", "Readiness", "copy_of_state", "dry_run", "readiness"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,39 +69,64 @@ def dry_run(night: Night) -> DryRun:
     -------
     DryRun
         The counts.
+
+    Raises
+    ------
+    MlmarketError
+        As the night itself would.
     """
+    night.refuse_future()
+    with TemporaryDirectory() as scratch:
+        return _rehearse(night, Path(scratch))
+
+
+def _rehearse(night: Night, scratch: Path) -> DryRun:
+    """Run the night on a copy of everything it would write to."""
     market = night.market()
-    answering = ModelStore(night.workspace).answering(
-        market, night.settings, as_of=night.as_of, night=night.day, save=False
+    playbook = check_playbook(night, market)
+    history = scratch / "history"
+    if night.workspace.history.is_dir():
+        shutil.copytree(night.workspace.history, history)
+    record_contacts(market, history, as_of=night.as_of)
+    market = market.with_history(history)
+    answering = ModelStore(night.workspace, night.settings).answering(
+        market, as_of=night.as_of, night=night.day, save=False
     )
     answers = [one.predict(market, as_of=night.as_of) for one in answering.predictors]
     joined = join_predictions(market, answers, as_of=night.as_of)
-    playbook = load_night_playbook(night.config, night.settings)
-    decisions: Decisions = tick(
-        _state(night).under(playbook), joined.contacts, market, now=night.as_of
-    )
+    hold_gate(night, joined.contacts, answering.predictors)
+    with copy_of_state(night.workspace) as store:
+        decisions = decide(store, playbook, joined.contacts, market, now=night.as_of)
     new = set(answering.trained)
-    return DryRun(
-        {one.name: one.version_ + (" (new)" if one.name in new else "") for one in answering.predictors},
-        {one.predictor: one.reason for one in answering.skipped},
-        {"contacts": joined.contacts.num_rows, **decisions.counts()},
-    )
+    versions = {
+        one.name: one.version_ + (" (new)" if one.name in new else "")
+        for one in answering.predictors
+    }
+    skipped = {one.predictor: one.reason for one in answering.skipped}
+    counts = {"contacts": joined.contacts.num_rows, **decisions.counts()}
+    return DryRun(versions, skipped, counts)
 
 
-def _state(night: Night) -> State:
-    """Return where everybody stands, read from a copy so that the state file stays untouched."""
-    import shutil
+@contextmanager
+def copy_of_state(workspace: Workspace) -> Iterator[StateStore]:
+    """Open a copy of the state of journeys, so that the file itself stays untouched.
 
-    if not night.workspace.state.is_file():
-        return State()
+    Parameters
+    ----------
+    workspace : Workspace
+        Whose state.
+
+    Yields
+    ------
+    StateStore
+        An empty one where nothing was ever decided.
+    """
     with TemporaryDirectory() as name:
-        copy = Path(name) / "state.duckdb"
-        shutil.copyfile(night.workspace.state, copy)
-        log = night.workspace.state.with_name(night.workspace.state.name + ".wal")
-        if log.is_file():
-            shutil.copyfile(log, copy.with_name(copy.name + ".wal"))
-        with StateStore.open(copy) as store:
-            return store.load()
+        for file in sorted(workspace.state.parent.glob(f"{workspace.state.name}*")):
+            if file.is_file():  # beside the state may lie what DuckDB has not merged into it yet
+                shutil.copyfile(file, Path(name) / file.name)
+        with StateStore.open(Path(name) / workspace.state.name) as store:
+            yield store
 
 
 def readiness(night: Night, market: Market) -> list[Readiness]:

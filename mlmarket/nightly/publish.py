@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mlmarket.errors import RunError
-from mlmarket.nightly.folder import replace_file
+from mlmarket.nightly.safe_files import replace_file
 from mlmarket.nightly.settings import PublishSettings
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+    from ibis.backends.sql import SQLBackend
+
     from mlmarket.nightly.night import Night
 
-__all__ = ["build_database", "publish_to"]
+__all__ = ["build_database", "is_newest", "publish_to"]
 
 _TABLES: Final = {
     "predictions": "predictions/contacts.parquet",
@@ -20,10 +23,27 @@ _TABLES: Final = {
 }
 
 
+def is_newest(night: "Night") -> bool:
+    """Return whether no later night was run to its end.
+
+    Parameters
+    ----------
+    night : Night
+        Tonight.
+
+    Returns
+    -------
+    bool
+        False for a night of the past, which must not replace what people look at.
+    """
+    later = [day for day in night.workspace.nights() if day > night.day]
+    return all(night.workspace.run(day).result("publish") is None for day in later)
+
+
 def build_database(night: "Night") -> int:
     """Write the night's tables into one DuckDB file, aside, and rename it into place.
 
-    Readers keep the file they have open. An earlier night than the newest leaves it alone.
+    Readers keep the file they have open.
 
     Parameters
     ----------
@@ -34,10 +54,12 @@ def build_database(night: "Night") -> int:
     -------
     int
         Tables written.
+
+    Raises
+    ------
+    RunError
+        Where the disk is full or cannot be written; the file is then as it was before.
     """
-    later = [day for day in night.workspace.nights() if day > night.day]
-    if any(night.workspace.run(day).result("publish") is not None for day in later):
-        return 0
     run = night.folder.path
     present = {name: run / file for name, file in _TABLES.items() if (run / file).is_file()}
 
@@ -79,15 +101,12 @@ def publish_to(target: PublishSettings, night: "Night") -> int:
     import pyarrow.parquet as pq
 
     rows = pq.read_table(night.folder.path / _TABLES["predictions"])
-    aside = f"{target.table}_next"
     try:
         connection = ibis.connect(target.connection)
-        connection.create_table(aside, rows, overwrite=True)
-        connection.raw_sql(
-            f"BEGIN; DROP TABLE IF EXISTS {target.table}; "
-            f"ALTER TABLE {aside} RENAME TO {target.table}; COMMIT;"
-        )
-        connection.disconnect()
+        try:
+            _replace_table(connection, target.table, rows)
+        finally:
+            connection.disconnect()
     except Exception as error:  # each driver has errors of its own
         raise RunError(
             f"The predictions could not be written to '{target.table}': {type(error).__name__}.",
@@ -95,3 +114,23 @@ def publish_to(target: PublishSettings, night: "Night") -> int:
             "check `connection` in [publish] and the network, then run the same night again.",
         ) from error
     return int(rows.num_rows)
+
+
+def _replace_table(connection: "SQLBackend", table: str, rows: "pa.Table") -> None:
+    from sqlglot import exp
+
+    def quoted(name: str) -> str:
+        return str(exp.to_identifier(name, quoted=True).sql(connection.dialect))
+
+    aside = f"{table}_next"
+    connection.create_table(aside, rows, overwrite=True)
+    try:
+        # One text: a driver that commits after each statement would show readers no table at all.
+        connection.raw_sql(
+            f"BEGIN; DROP TABLE IF EXISTS {quoted(table)}; "
+            f"ALTER TABLE {quoted(aside)} RENAME TO {quoted(table)}; COMMIT;"
+        )
+    except Exception:
+        connection.raw_sql("ROLLBACK;")
+        connection.drop_table(aside, force=True)
+        raise

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlmarket.evaluation import expected_total
+from mlmarket.evaluation import Interval, expected_total
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.orchestration import Decisions, Segment
 from mlmarket.prediction import SupervisedPredictor
@@ -106,7 +106,7 @@ def _about(
 
 def _expected(
     name: str, decisions: Decisions, predictions: "pa.Table", predictor: SupervisedPredictor
-) -> tuple[object, float]:
+) -> tuple[Interval, float]:
     """Return how many members are expected to do it, and how many of a random group would."""
     import pyarrow.compute as pc
 

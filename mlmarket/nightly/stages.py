@@ -114,7 +114,7 @@ class StageRunner:
         with self.folder.staging(stage) as place:
             work(place, output)
             self.progress.working(stage, "moving results into place")
-            self.folder.publish(place)
+            self.folder.publish(stage, place)
             result = StageResult(
                 stage=stage,
                 inputs=inputs,

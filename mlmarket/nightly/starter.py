@@ -1,93 +1,15 @@
 """How does somebody begin who has only an export of orders?"""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
 from pathlib import Path
 from typing import Final
 
 from mlmarket.errors import ConfigurationError
-from mlmarket.market.text_files import read_header
+from mlmarket.market.time import time_zone
+from mlmarket.nightly.guess import Guess, guess_columns, guess_file
+from mlmarket.nightly.safe_files import writing
 
-__all__ = ["Guess", "guess_columns", "write_starter"]
-
-_SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
-    "contact_id": (
-        "contactid", "customerid", "customer", "userid", "clientid", "memberid", "custid",
-        "customernumber", "buyerid", "personid", "email",
-    ),
-    "order_id": (
-        "orderid", "invoiceno", "invoiceid", "invoice", "ordernumber", "orderno", "transactionid",
-        "receiptid", "purchaseid", "order",
-    ),
-    "ordered_at": (
-        "orderedat", "orderdate", "invoicedate", "purchasedate", "transactiondate", "createdat",
-        "date", "timestamp", "datetime", "time",
-    ),
-    "item_id": ("itemid", "stockcode", "sku", "productid", "productcode", "articleid", "product"),
-    "quantity": ("quantity", "qty", "units", "pieces"),
-    "amount": ("amount", "linetotal", "total", "revenue", "value", "sales", "totalprice"),
-}  # fmt: skip
-_PRICES: Final = ("unitprice", "price", "itemprice", "priceperunit")
-
-
-@dataclass(frozen=True, slots=True)
-class Guess:
-    """What the columns of an export seem to mean.
-
-    Parameters
-    ----------
-    columns : mapping of str to str
-        Column of the contract to an expression over the export's columns.
-    unused : tuple of str
-        Columns that were not recognised.
-    missing : tuple of str
-        Needed columns that were not found.
-    """
-
-    columns: Mapping[str, str]
-    unused: tuple[str, ...]
-    missing: tuple[str, ...]
-
-
-def guess_columns(header: list[str]) -> Guess:
-    """Guess which column of an export of orders is which.
-
-    Parameters
-    ----------
-    header : list of str
-        Its column names.
-
-    Returns
-    -------
-    Guess
-        To be checked by a person.
-
-    Examples
-    --------
-    >>> guess = guess_columns(["InvoiceNo", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID"])
-    >>> guess.columns["amount"], guess.missing
-    ('Quantity * UnitPrice', ())
-    """
-    folded = {"".join(sign for sign in name.casefold() if sign.isalnum()): name for name in header}
-    columns: dict[str, str] = {}
-    for target, synonyms in _SYNONYMS.items():
-        found = next((folded[word] for word in synonyms if word in folded), None)
-        if found is not None and found not in columns.values():
-            columns[target] = found
-    price = next((folded[word] for word in _PRICES if word in folded), None)
-    if "amount" not in columns and price is not None and "quantity" in columns:
-        columns["amount"] = f"{_quoted(columns['quantity'])} * {_quoted(price)}"
-    used = {*columns.values(), price}
-    needed = ("contact_id", "order_id", "ordered_at")
-    return Guess(
-        columns,
-        tuple(name for name in header if name not in used),
-        tuple(name for name in needed if name not in columns),
-    )
-
-
-def _quoted(name: str) -> str:
-    return name if name.isidentifier() else f'"{name}"'
+__all__ = ["guess_columns", "write_starter"]
 
 
 def write_starter(folder: Path, orders: Path | None, *, timezone: str = "UTC") -> list[Path]:
@@ -110,7 +32,8 @@ def write_starter(folder: Path, orders: Path | None, *, timezone: str = "UTC") -
     Raises
     ------
     ConfigurationError
-        Where there is a configuration already, or the export cannot be found.
+        Where there is a configuration already, there is no such time zone, or the export cannot be
+        found.
     """
     target = folder / "mlmarket.toml"
     if target.exists():
@@ -119,46 +42,63 @@ def write_starter(folder: Path, orders: Path | None, *, timezone: str = "UTC") -
             "It may hold work that nobody wants to lose.",
             "move it away, or edit it.",
         )
-    guess = Guess({}, (), ())
-    source = "orders.parquet"
+    time_zone(timezone)
+    guess, source = Guess({}), "orders.parquet"
     if orders is not None:
-        if not orders.is_file():
-            raise ConfigurationError(
-                f"There is no file '{orders}'.",
-                "Its header is read to guess the mapping.",
-                "pass the path of an export in CSV, plain or in gzip.",
-            )
-        header, _ = read_header(orders, "orders")
-        guess = guess_columns(header)
-        source = str(orders)
+        guess, source = guess_file(orders), _source(orders, folder)
     texts = {
         target: _configuration(source, guess, timezone),
         folder / "segments.yaml": SEGMENTS,
         folder / "journeys" / "win_back.yaml": JOURNEY,
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for path, text in texts.items():
-        if not path.exists():
+    absent = {path: text for path, text in texts.items() if not path.exists()}
+    with writing(folder):
+        for path, text in absent.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-            written.append(path)
-    return written
+    return list(absent)
+
+
+def _source(orders: Path, folder: Path) -> str:
+    """Return the path as the configuration reads it: relative to itself, where that is shorter."""
+    inside = os.path.relpath(orders.absolute(), folder.absolute())
+    return inside if not inside.startswith("..") else str(orders.absolute())
 
 
 def _configuration(source: str, guess: Guess, timezone: str) -> str:
-    lines = []
-    for name, text in guess.columns.items():
-        lines.append(f"{name} = {_toml(text)}")
-    for name in guess.missing:
-        lines.append(f'# {name} = "…"   # needed, and not found in the header')
+    lines = [f"{name} = {_toml(text)}" for name, text in guess.columns.items()]
+    lines += [f'# {name} = "…"   # needed, and not found' for name in guess.missing]
     if not lines:
         lines = ['# contact_id = "customer"   # contract = "expression over your columns"']
     if guess.unused:
-        lines.append(f"# not used: {', '.join(guess.unused)}")
+        # A name with a line break would end the comment.
+        lines.append(f"# not used: {' '.join(', '.join(guess.unused).split())}")
     return CONFIGURATION.format(
-        timezone=timezone, source=_toml(source), columns="\n".join(lines)
+        timezone=timezone,
+        source=_toml(source),
+        options="\n".join(_options(guess)),
+        columns="\n".join(lines),
     )
+
+
+def _options(guess: Guess) -> list[str]:
+    """Return what else the file showed of itself."""
+    where, returns = _toml(guess.where), _toml(guess.returns)
+    options = [
+        f"where = {where}     # rows left out are counted in the report"
+        if guess.where
+        else '# where = "customer is not null"       # rows left out are counted in the report',
+        f"returns = {returns}     # negative lines were seen"
+        if guess.returns
+        else '# returns = "amount < 0"               # which lines are returns',
+    ]
+    if guess.time_formats:
+        first, *others = guess.time_formats
+        also = f"     # {', '.join(others)} would fit as well: look which it is" if others else ""
+        options.append(f"time_format = {_toml(first)}{also}")
+    if guess.encoding != "utf-8":
+        options.append(f"encoding = {_toml(guess.encoding)}")
+    return options
 
 
 def _toml(text: str) -> str:
@@ -171,13 +111,12 @@ CONFIGURATION: Final = """\
 
 [business]
 timezone = "{timezone}"       # where days begin: a night is scored as of midnight there
-currency = "EUR"
+currency = "EUR"              # ISO 4217; every amount is in it
 
 [tables.orders]
 source = {source}
 timezone = "{timezone}"       # of times that carry none
-# where = "customer is not null"       # rows left out are counted in the report
-# returns = "amount < 0"               # which lines are returns; needed where amounts are negative
+{options}
 
 [tables.orders.columns]
 {columns}
