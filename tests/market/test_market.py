@@ -181,9 +181,16 @@ def test_a_table_is_complete_until_its_latest_time(now):
     assert _complete(now).complete_until("orders", as_of=latest) == latest
 
 
-def test_what_came_after_an_instant_is_not_looked_at(now):
+def test_a_table_with_rows_of_the_last_day_is_complete_until_the_instant(now):
     as_of = datetime(2026, 5, 2, tzinfo=UTC)
-    assert _complete(now).complete_until("orders", as_of=as_of) == NOON.replace(tzinfo=UTC)
+    assert _complete(now).complete_until("orders", as_of=as_of) == as_of
+
+
+def test_what_came_after_an_instant_is_not_looked_at(now):
+    times = [NOON, NOON + timedelta(days=4)]
+    as_of = datetime(2026, 5, 3, tzinfo=UTC)
+    market = _complete(now, ordered_at=times)
+    assert market.complete_until("orders", as_of=as_of) == NOON.replace(tzinfo=UTC)
 
 
 def test_what_was_not_yet_available_at_an_instant_is_not_looked_at(now):
