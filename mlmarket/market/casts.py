@@ -101,6 +101,16 @@ class Reading:
 
         An hour that the clocks repeat is read as standard time, the second of the two; an hour
         that they skip as if they had not been changed yet.
+
+        Parameters
+        ----------
+        local : ibis.expr.types.TimestampValue
+            What the clock on the wall showed in the zone.
+
+        Returns
+        -------
+        ibis.expr.types.TimestampValue
+            Without a zone, in UTC.
         """
         local = local.cast(_TIME)
         if not self.shifts:
@@ -110,7 +120,18 @@ class Reading:
         return self.drop_zone(_instant_in(self.zone, local))
 
     def drop_zone(self, moment: "ir.Value") -> "ir.TimestampValue":
-        """Return times that carry a zone in UTC, whatever the zone of the session is."""
+        """Return times that carry a zone in UTC, whatever the zone of the session is.
+
+        Parameters
+        ----------
+        moment : ibis.expr.types.Value
+            Of a type with a zone.
+
+        Returns
+        -------
+        ibis.expr.types.TimestampValue
+            The same instants, without a zone.
+        """
         if self.backend == "duckdb":  # six times as fast as a second look into the zones' rules
             return cast("ir.TimestampValue", _make_timestamp(_epoch_us(moment)))
         if self.backend == "pyspark":  # where a session in another zone is refused
@@ -118,7 +139,18 @@ class Reading:
         return cast("ir.TimestampValue", _wall_clock_in("UTC", moment))
 
     def from_text(self, text: "ir.StringValue") -> "ir.TimestampValue":
-        """Return times written as ISO 8601, or in the declared format, in UTC."""
+        """Return times written as ISO 8601, or in the declared format, in UTC.
+
+        Parameters
+        ----------
+        text : ibis.expr.types.StringValue
+            Without white space around it.
+
+        Returns
+        -------
+        ibis.expr.types.TimestampValue
+            Without a zone; missing where the text is no time.
+        """
         if self.time_format is not None:
             return self._from_format(text, self.time_format)
         written = cast("ir.TimestampValue", text.try_cast(_TIME))
@@ -146,7 +178,16 @@ class Reading:
     def as_written(self, text: "ir.StringValue") -> "ir.TimestampValue":
         """Return times written as text, for expressions: a day is its first instant.
 
-        Times with an offset are in UTC; others are what the clock on the wall showed.
+        Parameters
+        ----------
+        text : ibis.expr.types.StringValue
+            Without white space around it.
+
+        Returns
+        -------
+        ibis.expr.types.TimestampValue
+            In UTC where there is an offset, else what the clock on the wall showed; missing where
+            the text is no time.
         """
         written = self.written_clock(text)
         if self.time_format is not None:
@@ -155,7 +196,18 @@ class Reading:
         return cast("ir.TimestampValue", zoned.ifelse(self._from_zoned(text), written))
 
     def written_clock(self, text: "ir.StringValue") -> "ir.TimestampValue":
-        """Return times written as text without a look at the zone behind them."""
+        """Return times written as text without a look at the zone behind them.
+
+        Parameters
+        ----------
+        text : ibis.expr.types.StringValue
+            Without white space around it.
+
+        Returns
+        -------
+        ibis.expr.types.TimestampValue
+            Missing where the text is no time.
+        """
         if self.time_format is None:
             return cast("ir.TimestampValue", text.try_cast(_TIME))
         if _ZONE_DIRECTIVE.search(self.time_format):

@@ -249,6 +249,27 @@ def test_other_databases_are_asked_in_their_own_words():
     spark = Reading("Europe/Lisbon", None, "pyspark")
     sql = str(ibis.to_sql(table.select(a=spark.to_utc(table.x)), dialect="pyspark"))
     assert "TO_UTC_TIMESTAMP" in sql.upper()
+    sql = str(ibis.to_sql(table.select(a=spark.drop_zone(table.z)), dialect="pyspark"))
+    assert "TIMEZONE(" not in sql.upper()
     postgres = Reading("Europe/Lisbon", None, "postgres")
     sql = str(ibis.to_sql(table.select(a=postgres.to_utc(table.x)), dialect="postgres"))
     assert sql.upper().count("TIMEZONE(") == 2
+
+
+@pytest.mark.parametrize(
+    ("time_format", "written", "read"),
+    [
+        (None, "2026-07-01", "2026-07-01T00:00:00"),
+        (None, "2026-07-01 10:00", "2026-07-01T10:00:00"),
+        (None, "2026-07-01 10:00+01:00", "2026-07-01T09:00:00"),
+        ("%d.%m.%Y", "01.07.2026", "2026-07-01T00:00:00"),
+        ("%d.%m.%Y %H:%M %z", "01.07.2026 10:00 +0100", "2026-07-01T09:00:00"),
+    ],
+)
+def test_expressions_see_what_the_clock_on_the_wall_showed(time_format, written, read):
+    connection = ibis.duckdb.connect()
+    connection.raw_sql(f"SET TimeZone = '{ELSEWHERE}'")
+    table = connection.create_table("given", pa.table({"x": [written]}))
+    reading = Reading("Asia/Kolkata", time_format, "duckdb")
+    seen = table.select(y=reading.as_written(table.x)).to_pyarrow()["y"].to_pylist()
+    assert seen == [_utc(read)]

@@ -244,6 +244,22 @@ def test_violations_can_be_looked_at_instead_of_raised(shop, now):
     assert [violation.rule for violation in report.violations] == ["has no row"]
 
 
+def test_a_market_that_was_refused_can_still_be_asked_for_its_report(shop, tmp_path, now):
+    path = shop('[tables.orders]\nsource = "o.csv"', {"o.csv": ""})
+    market = Market.open(path, now=now, check=False)
+    assert market.with_history(tmp_path) is market
+    assert not market.has("contacts")
+
+
+# Ibis fetches batches by a method that DuckDB deprecates.
+@pytest.mark.filterwarnings("ignore:fetch_arrow_table")
+@pytest.mark.filterwarnings("ignore:fetch_record_batch")
+def test_features_of_an_instant_are_a_frame_with_one_row_a_contact(now):
+    frame = Market.from_tables(orders=pa.table(COLUMNS), now=now).features(as_of=now)
+    assert sorted(frame["contact_id"]) == ["a", "b"]
+    assert set(frame["as_of"]) == {pd.Timestamp(now)}
+
+
 @pytest.fixture
 def temporary(tmp_path, monkeypatch):
     folder = tmp_path / "temporary"
