@@ -133,3 +133,25 @@ def test_the_notebook_frame_refuses_what_it_cannot_keep(market, arguments, what)
     with pytest.raises(ConfigurationError, match=what) as refused:
         feature_frame(market, **arguments)
     assert str(refused.value).count("\n") == 2
+
+
+def test_an_attribute_is_what_it_was_at_each_instant(make_market):
+    months = [datetime(2026, month, 1, tzinfo=UTC) for month in (1, 2, 3)]
+    contacts = pa.table(
+        {
+            "contact_id": ["7", "7", "8"],
+            "valid_from": pa.array([months[0], months[1], months[1]], pa.timestamp("us")),
+            "plan": ["free", "paid", "free"],
+        }
+    )
+    market = make_market(contacts=contacts)
+    spec = SnapshotSpec(None, (attribute("plan", categorical=True),))
+    middle = datetime(2026, 1, 15, tzinfo=UTC)
+    at_instants = _table(market, spec, cutoffs=[middle, *months[1:]])
+    found = at_instants.to_pandas().pivot_table(
+        index="contact_id", columns="as_of", values="plan", aggfunc="first"
+    )
+    assert found.loc["7"].tolist() == ["free", "paid", "paid"]
+    asked = at_instants.select(["contact_id", "as_of"]).to_pandas()
+    asked["as_of"] = asked["as_of"].dt.tz_localize("UTC")
+    assert _table(market, spec, cutoffs=asked).equals(at_instants)
