@@ -215,8 +215,12 @@ def test_a_shop_without_consents_gets_segments_and_no_message(
 ) -> None:
     config = own_shop / "mlmarket.toml"
     text = config.read_text(encoding="utf-8")
-    config.write_text(text.replace("[tables.consents]", "[tables.items]").replace(
-        "consents.parquet", "items.parquet"), encoding="utf-8")
+    config.write_text(
+        text.replace("[tables.consents]", "[tables.items]").replace(
+            "consents.parquet", "items.parquet"
+        ),
+        encoding="utf-8",
+    )
     run_night(night_of(own_shop, 22))
     run = night_of(own_shop, 22).folder.path
     assert pq.read_table(run / "outbox.parquet").num_rows == 0
