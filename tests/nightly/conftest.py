@@ -110,7 +110,7 @@ def own_shop(first_night: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def quick_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lay out no page: charts take longer than all the rest of a small night."""
-    monkeypatch.setattr("mlmarket.reporting.render_report", lambda content: "<html></html>")
+    monkeypatch.setattr("mlmarket.reporting.render_report", lambda _: "<html></html>")
 
 
 @pytest.fixture(scope="session")
