@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from mlmarket.churn import RecencyRule, RfmCells
 from mlmarket.evaluation import (
+    Metric,
     bootstrap,
     expected_calibration_error,
     log_loss,
@@ -102,7 +103,7 @@ def with_oracle(frame: pd.DataFrame, horizon: timedelta) -> pd.DataFrame:
     return pd.concat([frame, known[frame.columns]], ignore_index=True)
 
 
-def mean_of(frame: pd.DataFrame, metric: Any, seed: int) -> tuple[float, float]:
+def mean_of(frame: pd.DataFrame, metric: Metric, seed: int) -> tuple[float, float]:
     """Return the mean of a metric over origins, and the half-width of its interval."""
     values, errors = [], []
     for _, fold in frame.groupby("origin"):

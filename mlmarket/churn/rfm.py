@@ -156,7 +156,13 @@ class RfmCells:
 
 
 def RecencyRule() -> RfmCells:  # noqa: N802 - it makes an object, as a class does
-    """Return the simplest rule of all: quintiles of the days since the last order."""
+    """Return the simplest rule of all: quintiles of the days since the last order.
+
+    Returns
+    -------
+    RfmCells
+        Cells of recency alone.
+    """
     return RfmCells(use_frequency=False, use_money=False, name="recency_rule")
 
 

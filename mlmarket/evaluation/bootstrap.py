@@ -34,13 +34,22 @@ _ROW_LOSSES: dict[object, Callable[[FloatArray, FloatArray], FloatArray]] = {
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A number and the range that it plausibly lies in."""
+    """A number and the range that it plausibly lies in.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+    low, high : float
+        The range; NaN where it is not known.
+    level : float
+        How often ranges made in this way hold the truth, such as 0.95.
+    """
 
     value: float
     low: float
     high: float
     level: float
-    """How often ranges made in this way hold the truth, such as 0.95."""
 
     def contains(self, number: float) -> bool:
         """Say whether a number cannot be ruled out.

@@ -38,7 +38,17 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CalibrationCurve:
-    """Mean prediction against observed rate, in equal-count bins."""
+    """Mean prediction against observed rate, in equal-count bins.
+
+    Parameters
+    ----------
+    predicted : ndarray of float64, shape (bins,)
+        Mean prediction of each bin, ascending.
+    observed : ndarray of float64, shape (bins,)
+        Share of the bin's contacts with the outcome.
+    count : ndarray of int, shape (bins,)
+        Contacts of each bin.
+    """
 
     predicted: FloatArray
     observed: FloatArray

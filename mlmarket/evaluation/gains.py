@@ -23,16 +23,24 @@ __all__ = ["GainTable", "gain_table", "lift"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GainTable:
-    """Outcomes from the best-ranked contacts to the worst, in equal shares of contacts."""
+    """Outcomes from the best-ranked contacts to the worst, in equal shares of contacts.
+
+    Parameters
+    ----------
+    share : ndarray of float64, shape (bins,)
+        Share of contacts from the best down to the end of this bin; the last is 1.
+    rate : ndarray of float64, shape (bins,)
+        Share of this bin's contacts with the outcome.
+    captured : ndarray of float64, shape (bins,)
+        Share of all outcomes found down to the end of this bin.
+    lift : ndarray of float64, shape (bins,)
+        Rate down to the end of this bin, divided by the rate of all.
+    """
 
     share: FloatArray
-    """Share of contacts from the best down to the end of this bin; the last is 1."""
     rate: FloatArray
-    """Share of this bin's contacts with the outcome."""
     captured: FloatArray
-    """Share of all outcomes found down to the end of this bin."""
     lift: FloatArray
-    """Rate down to the end of this bin, divided by the rate of all."""
 
     def to_frame(self) -> "pd.DataFrame":
         """Return one row a bin.

@@ -38,16 +38,16 @@ def cutoff_frame(frame: object, *, zone: ZoneInfo) -> "pa.Table":
     ConfigurationError
         Where a column is missing, holds missing values, or has no zone.
     """
-    rows = normal_cutoffs(to_arrow(frame, name="cutoffs"), zone=zone)
+    rows = normal_cutoffs(frame, zone=zone)
     return rows.group_by([CONTACT_ID, AS_OF]).aggregate([]).select([CONTACT_ID, AS_OF])
 
 
-def normal_cutoffs(table: "pa.Table", *, zone: ZoneInfo) -> "pa.Table":
+def normal_cutoffs(frame: object, *, zone: ZoneInfo) -> "pa.Table":
     """Return the two columns of a frame of cutoffs as :func:`cutoff_frame` does, row by row.
 
     Parameters
     ----------
-    table : pyarrow.Table
+    frame : pandas.DataFrame, polars.DataFrame or pyarrow.Table
         With ``contact_id`` and ``as_of``.
     zone : ZoneInfo
         Where a date ends.
@@ -65,13 +65,8 @@ def normal_cutoffs(table: "pa.Table", *, zone: ZoneInfo) -> "pa.Table":
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    table = _two_columns(frame)
     for column in (CONTACT_ID, AS_OF):
-        if column not in table.column_names:
-            raise ConfigurationError(
-                f"The frame of cutoffs has no column '{column}'.",
-                "Each row says for whom and when.",
-                "pass a frame with contact_id and as_of.",
-            )
         if table.column(column).null_count:
             raise ConfigurationError(
                 f"The column '{column}' of the cutoffs has missing values.",
@@ -88,6 +83,31 @@ def normal_cutoffs(table: "pa.Table", *, zone: ZoneInfo) -> "pa.Table":
     return pa.table(
         {CONTACT_ID: pc.cast(ids, pa.string()), AS_OF: _instants(table.column(AS_OF), zone)}
     )
+
+
+def _two_columns(frame: object) -> "pa.Table":
+    import pandas as pd
+    import pyarrow as pa
+
+    given = frame if isinstance(frame, pd.DataFrame) else to_arrow(frame, name="cutoffs")
+    names = list(given.columns) if isinstance(given, pd.DataFrame) else given.column_names
+    for column in (CONTACT_ID, AS_OF):
+        if column not in names:
+            raise ConfigurationError(
+                f"The frame of cutoffs has no column '{column}'.",
+                "Each row says for whom and when.",
+                "pass a frame with contact_id and as_of.",
+            )
+    if not isinstance(given, pd.DataFrame):
+        return given.select([CONTACT_ID, AS_OF])
+    # pandas 3.1 warns where Arrow reads instants with a zone; in UTC they need none.
+    aware = isinstance(given[AS_OF].dtype, pd.DatetimeTZDtype)
+    moments = given[AS_OF].dt.tz_convert(None) if aware else given[AS_OF]
+    table = to_arrow(pd.DataFrame({CONTACT_ID: given[CONTACT_ID], AS_OF: moments}), name="cutoffs")
+    if not aware:
+        return table
+    column = table.column(AS_OF)
+    return table.set_column(1, AS_OF, column.cast(pa.timestamp(column.type.unit, "UTC")))
 
 
 def _is_text(dtype: "pa.DataType") -> bool:

@@ -1,8 +1,10 @@
 """How does a list of features become one query?
 
-Behaviour is read once: first added up by contact and day before ``as_of``, then by contact with a
-few conditional sums for each feature. Only integers and decimals are added, so that the result does
-not depend on the order in which an engine reads rows; divisions come last.
+Behaviour is added up by contact, with a few conditional sums for each feature. What counts days or
+the gaps between them is first added up by contact and day before ``as_of``, with as few columns as
+it can: there are many times more days than contacts, and they decide how much memory a query takes.
+Only integers and decimals are added, so that the result does not depend on the order in which an
+engine reads rows; divisions come last.
 """
 
 from collections.abc import Sequence
@@ -28,8 +30,7 @@ _DAY: Final = 86_400_000_000
 """Microseconds of a day: times are compared as integers."""
 
 _ELIGIBLE: Final = "eligible"
-_GAPS: Final = frozenset({Operation.GAP_MEAN, Operation.GAP_STD})
-_VALUES: Final = frozenset({Operation.TOTAL, Operation.MEAN})
+_OF_DAYS: Final = frozenset({Operation.DAYS_ACTIVE, Operation.GAP_MEAN, Operation.GAP_STD})
 _RESERVED: Final = frozenset({CONTACT_ID, AS_OF, "label"})
 
 
@@ -70,11 +71,12 @@ def compile_features(
     _refuse_names(features)
     keys = [CONTACT_ID] if isinstance(at, datetime) else [CONTACT_ID, AS_OF]
     base = _base_features(features, eligible)
-    behaviours = list(dict.fromkeys(f.behaviour for f in base.values() if f.behaviour is not None))
     table = _people(market, base, at, keys, only)
-    if behaviours:
-        days = _by_day(_aged(market, behaviours, at, only), behaviours, base, keys)
-        table = table.left_join(_by_contact(days, behaviours, base, keys), keys)
+    for part, add_up in ((_by_rows(base), _sums_of_rows), (_by_days(base), _sums_of_days)):
+        if part:
+            sums = add_up(_aged(market, _behaviours(part), at, only), part, keys)
+            measured = [name for name in sums.columns if name not in keys]
+            table = table.left_join(sums, keys).select(*table.columns, *measured)
     if eligible is not None:
         rows = table[_ELIGIBLE].fill_null(0)
         table = table.filter(rows == 0 if eligible.negated else rows > 0)
@@ -153,34 +155,83 @@ def _aged(
     return rows.mutate(age=age).mutate(day=lambda table: (table.age // _DAY).cast("int64"))
 
 
-def _by_day(
-    past: "ir.Table",
-    behaviours: Sequence[Behaviour],
-    base: dict[str, Feature],
-    keys: list[str],
-) -> "ir.Table":
-    """Add up by contact and day before as_of, the finest a window can tell apart."""
+def _by_rows(base: dict[str, Feature]) -> dict[str, Feature]:
+    """Return the features that are sums over single rows."""
+    return {
+        name: feature
+        for name, feature in base.items()
+        if feature.behaviour is not None and feature.operation not in _OF_DAYS
+    }
+
+
+def _by_days(base: dict[str, Feature]) -> dict[str, Feature]:
+    """Return the features that are sums over days with rows."""
+    return {name: feature for name, feature in base.items() if feature.operation in _OF_DAYS}
+
+
+def _behaviours(base: dict[str, Feature]) -> list[Behaviour]:
+    return list(dict.fromkeys(f.behaviour for f in base.values() if f.behaviour is not None))
+
+
+def _inside(table: "ir.Table", feature: Feature, *, spans: int = 1) -> Any:  # noqa: ANN401
+    """Return which rows or days lie in a feature's window, or in several spans of its length."""
+    if feature.window is None:
+        return table.day >= 0
+    return table.day < spans * (feature.window // timedelta(days=1))
+
+
+def _sums_of_rows(past: "ir.Table", base: dict[str, Feature], keys: list[str]) -> "ir.Table":
+    """Add up rows by contact, one or a few sums a feature."""
+    behaviours = _behaviours(base)
+    # Each condition is computed once for a row, not once for each feature that uses it.
+    marks = {f"is_{place}": matches(past, one) for place, one in enumerate(behaviours)}
+    past = past.mutate(**marks)
     measures: dict[str, Any] = {}
-    with_gaps = []
+    for name, feature in base.items():
+        here = past[f"is_{behaviours.index(cast('Behaviour', feature.behaviour))}"]
+        for suffix, measure in _row_measures(past, feature, here).items():
+            measures[f"{name}{suffix}"] = measure
+    return past.group_by(keys).aggregate(**measures)
+
+
+def _row_measures(past: "ir.Table", feature: Feature, here: Any) -> "dict[str, ir.Value]":  # noqa: ANN401
+    """Return what a feature is made of; a feature of one sum has no suffix."""
+    inside = here & _inside(past, feature)
+    operation = feature.operation
+    if operation is Operation.TREND:
+        before = here & ~_inside(past, feature) & _inside(past, feature, spans=2)
+        return {"_now": past.count(where=inside), "_before": past.count(where=before)}
+    if operation is Operation.MEAN:
+        return {"_sum": past.value.sum(where=inside), "_rows": past.value.count(where=inside)}
+    return {
+        "": {
+            Operation.COUNT: past.count,
+            Operation.TOTAL: past.value.sum,
+            Operation.MAXIMUM: past.value.max,
+            Operation.RECENCY: past.age.min,
+            Operation.FIRST_TOUCH: past.age.max,
+        }[operation](where=inside)
+    }
+
+
+def _sums_of_days(past: "ir.Table", base: dict[str, Feature], keys: list[str]) -> "ir.Table":
+    """Add up rows by contact and day, then days by contact."""
+    behaviours = _behaviours(base)
+    present = {
+        f"rows_{n}": past.count(where=matches(past, one)) for n, one in enumerate(behaviours)
+    }
+    daily = past.group_by([*keys, "day"]).aggregate(**present)
     for place, behaviour in enumerate(behaviours):
-        here = matches(past, behaviour)
-        operations = {f.operation for f in base.values() if f.behaviour == behaviour}
-        measures[f"rows_{place}"] = here.sum()
-        if operations & _VALUES:
-            measures[f"value_{place}"] = past.value.sum(where=here)
-            measures[f"valued_{place}"] = past.value.count(where=here)
-        if Operation.MAXIMUM in operations:
-            measures[f"largest_{place}"] = past.value.max(where=here)
-        if Operation.RECENCY in operations:
-            measures[f"newest_{place}"] = past.age.min(where=here)
-        if Operation.FIRST_TOUCH in operations:
-            measures[f"oldest_{place}"] = past.age.max(where=here)
-        if Operation.GAP_STD in operations:
-            with_gaps.append(place)
-    daily = past.group_by([*keys, "day"]).aggregate(**measures)
-    for place in with_gaps:
-        daily = _with_gaps(daily, place, keys)
-    return daily
+        if any(
+            f.operation is Operation.GAP_STD and f.behaviour == behaviour for f in base.values()
+        ):
+            daily = _with_gaps(daily, place, keys)
+    measures: dict[str, Any] = {}
+    for name, feature in base.items():
+        place = behaviours.index(cast("Behaviour", feature.behaviour))
+        for suffix, measure in _day_measures(daily, feature, place).items():
+            measures[f"{name}{suffix}"] = measure
+    return daily.group_by(keys).aggregate(**measures)
 
 
 def _with_gaps(daily: "ir.Table", place: int, keys: list[str]) -> "ir.Table":
@@ -193,68 +244,18 @@ def _with_gaps(daily: "ir.Table", place: int, keys: list[str]) -> "ir.Table":
     return daily.mutate(**{f"gap_{place}": active.ifelse(gap, ibis.null("int64"))})
 
 
-def _by_contact(
-    daily: "ir.Table",
-    behaviours: Sequence[Behaviour],
-    base: dict[str, Feature],
-    keys: list[str],
-) -> "ir.Table":
-    """Add up the days of each window, one or a few sums a feature."""
-    measures: dict[str, Any] = {}
-    for name, feature in base.items():
-        if feature.behaviour is not None:
-            place = behaviours.index(feature.behaviour)
-            for suffix, sum_ in _sums(daily, feature, place).items():
-                measures[f"{name}{suffix}"] = sum_
-    return daily.group_by(keys).aggregate(**measures)
-
-
-def _sums(daily: "ir.Table", feature: Feature, place: int) -> "dict[str, ir.Value]":
-    """Return what a feature is made of; a feature of one sum has no suffix."""
-    days = feature.window // timedelta(days=1) if feature.window is not None else None
-    inside: Any = daily.day < days if days is not None else (daily.day >= 0)
-    rows = daily[f"rows_{place}"]
-    operation = feature.operation
-    if operation is Operation.COUNT:
-        return {"": rows.sum(where=inside)}
-    if operation is Operation.DAYS_ACTIVE:
-        return {"": (rows > 0).sum(where=inside)}
-    if operation is Operation.TREND:
-        before = ~inside & (daily.day < 2 * (days or 0))
-        return {"_now": rows.sum(where=inside), "_before": rows.sum(where=before)}
-    if operation in _GAPS:
-        return _gap_sums(daily, feature, place)
-    return _value_sums(daily, operation, place, inside)
-
-
-def _value_sums(
-    daily: "ir.Table",
-    operation: Operation,
-    place: int,
-    inside: Any,  # noqa: ANN401 - an Ibis value
-) -> "dict[str, ir.Value]":
-    if operation is Operation.RECENCY:
-        return {"": daily[f"newest_{place}"].min(where=inside)}
-    if operation is Operation.FIRST_TOUCH:
-        return {"": daily[f"oldest_{place}"].max(where=inside)}
-    if operation is Operation.MAXIMUM:
-        return {"": daily[f"largest_{place}"].max(where=inside)}
-    total = daily[f"value_{place}"].sum(where=inside)
-    if operation is Operation.TOTAL:
-        return {"": total}
-    return {"_sum": total, "_rows": daily[f"valued_{place}"].sum(where=inside)}
-
-
-def _gap_sums(daily: "ir.Table", feature: Feature, place: int) -> "dict[str, ir.Value]":
+def _day_measures(daily: "ir.Table", feature: Feature, place: int) -> "dict[str, ir.Value]":
     active = daily[f"rows_{place}"] > 0
-    sums: dict[str, ir.Value] = {
-        "_days": active.sum(),
+    if feature.operation is Operation.DAYS_ACTIVE:
+        return {"": daily.count(where=active & _inside(daily, feature))}
+    measures: dict[str, ir.Value] = {
+        "_days": daily.count(where=active),
         "_span": daily.day.max(where=active) - daily.day.min(where=active),
     }
     if feature.operation is Operation.GAP_STD:
         gap = daily[f"gap_{place}"]
-        sums["_squares"] = (gap * gap).sum()
-    return sums
+        measures["_squares"] = (gap * gap).sum()
+    return measures
 
 
 def _column(table: "ir.Table", feature: Feature, places: dict[Feature, str]) -> "ir.Value":

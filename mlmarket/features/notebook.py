@@ -68,11 +68,13 @@ def feature_frame(
     """
     if contacts is None:
         return _of_everybody(market, as_of, features)
-    given = to_arrow(contacts, name="contacts")
+    import pandas as pd
+
+    given = contacts if isinstance(contacts, pd.DataFrame) else _as_pandas(contacts)
     if as_of is not None:
         given = _at(given, as_of)
     keys = normal_cutoffs(given, zone=market.zone)
-    if not given.num_rows:
+    if not keys.num_rows:
         raise ConfigurationError(
             "The frame of contacts is empty.",
             "There is nobody to look at.",
@@ -105,26 +107,30 @@ def _chosen(
     return tuple(features) if features is not None else default_features(market, as_of=first)
 
 
-def _at(given: "pa.Table", as_of: datetime) -> "pa.Table":
-    import pyarrow as pa
+def _as_pandas(frame: object) -> "pd.DataFrame":
+    return cast("pd.DataFrame", to_arrow(frame, name="contacts").to_pandas())
 
-    if AS_OF in given.column_names:
+
+def _at(given: "pd.DataFrame", as_of: datetime) -> "pd.DataFrame":
+    import pandas as pd
+
+    if AS_OF in given.columns:
         raise ConfigurationError(
             "There are two instants: as_of= and the column 'as_of' of the frame.",
             "They may differ, and only one can be looked from.",
             "leave out one of them.",
         )
-    moment = pa.scalar(to_utc(as_of), pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
-    return given.append_column(AS_OF, pa.repeat(moment, given.num_rows))
+    moment = pd.Timestamp(to_utc(as_of)).tz_localize(UTC)
+    return given.assign(**{AS_OF: moment})
 
 
 def _joined(
-    market: "Market", given: "pa.Table", keys: "pa.Table", features: tuple[Feature, ...]
+    market: "Market", given: "pd.DataFrame", keys: "pa.Table", features: tuple[Feature, ...]
 ) -> "pd.DataFrame":
     import pyarrow as pa
 
     for feature in features:
-        if feature.name in given.column_names:
+        if feature.name in given.columns:
             raise ConfigurationError(
                 f"The frame has a column '{feature.name}', which is also a feature.",
                 "One of them would overwrite the other.",
@@ -134,9 +140,9 @@ def _joined(
     batches = build(market, SnapshotSpec(None, features), cutoffs=utc)
     built = _in_utc(pa.Table.from_batches(batches))
     named = _in_utc(keys)
-    left = given.to_pandas()
+    left = given.reset_index(drop=True)
     left = left.assign(**{name: named[name] for name in (CONTACT_ID, AS_OF)})
-    return cast("pd.DataFrame", left.merge(built, on=[CONTACT_ID, AS_OF], how="left"))
+    return left.merge(built, on=[CONTACT_ID, AS_OF], how="left")
 
 
 def _in_utc(table: "pa.Table") -> "pd.DataFrame":

@@ -155,11 +155,8 @@ def _derived_contacts(tables: Mapping[str, "ir.Table"]) -> "ir.Table":
         if _names_contacts(name)
     ]
     everyone = ibis.union(*seen) if len(seen) > 1 else seen[0]
-    return (
-        everyone.filter(everyone.contact_id.notnull())
-        .group_by(CONTACT_ID)
-        .aggregate(created_at=everyone.created_at.min())
-    )
+    named = everyone.filter(everyone.contact_id.notnull())
+    return named.group_by(CONTACT_ID).aggregate(created_at=named.created_at.min())
 
 
 def _known_at(table: "ir.Table", time: str) -> "ir.Value":

@@ -17,16 +17,18 @@ from mlmarket.market.columns import Kind
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-__all__ = ["MONEY", "Reading", "cast_column", "integer_written_as_float"]
+__all__ = ["MONEY", "Reading", "cast_column", "integer_written_as_float", "stripped"]
 
 MONEY: Final = "decimal(18, 4)"
 _TIME: Final = "timestamp(6)"
 _FLOAT_ID: Final = r"^-?[0-9]+\.0+$"
+_RAGGED: Final = r"^\s|\s$"
 _DAY: Final = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}$"
 _DAY_END: Final = timedelta(days=1) - timedelta(microseconds=1)
 # An offset or a zone's name; only behind a time, since the end of 2026-07-01 looks like an offset.
 _ZONED: Final = r":\d{2}(\.\d+)? *([Zz]|[+-]\d{2}(:?\d{2})?|[A-Za-z]+[A-Za-z_/+0-9-]*)$"
 _SPACED_OFFSET: Final = r" +([+-][0-9:]+)$"
+_NO_SECONDS: Final = r"([T ]\d{1,2}:\d{2})([Zz+-])"  # DuckDB wants them before an offset
 _HOUR_DIRECTIVE: Final = re.compile(r"%-?[HIcX]")
 _ZONE_DIRECTIVE: Final = re.compile(r"%-?[zZ]")
 _TRUE: Final = ("true", "t", "yes", "y", "1", "1.0")
@@ -99,6 +101,16 @@ class Reading:
 
         An hour that the clocks repeat is read as standard time, the second of the two; an hour
         that they skip as if they had not been changed yet.
+
+        Parameters
+        ----------
+        local : ibis.expr.types.TimestampValue
+            What the clock on the wall showed in the zone.
+
+        Returns
+        -------
+        ibis.expr.types.TimestampValue
+            Without a zone, in UTC.
         """
         local = local.cast(_TIME)
         if not self.shifts:
@@ -108,7 +120,18 @@ class Reading:
         return self.drop_zone(_instant_in(self.zone, local))
 
     def drop_zone(self, moment: "ir.Value") -> "ir.TimestampValue":
-        """Return times that carry a zone in UTC, whatever the zone of the session is."""
+        """Return times that carry a zone in UTC, whatever the zone of the session is.
+
+        Parameters
+        ----------
+        moment : ibis.expr.types.Value
+            Of a type with a zone.
+
+        Returns
+        -------
+        ibis.expr.types.TimestampValue
+            The same instants, without a zone.
+        """
         if self.backend == "duckdb":  # six times as fast as a second look into the zones' rules
             return cast("ir.TimestampValue", _make_timestamp(_epoch_us(moment)))
         if self.backend == "pyspark":  # where a session in another zone is refused
@@ -116,7 +139,18 @@ class Reading:
         return cast("ir.TimestampValue", _wall_clock_in("UTC", moment))
 
     def from_text(self, text: "ir.StringValue") -> "ir.TimestampValue":
-        """Return times written as ISO 8601, or in the declared format, in UTC."""
+        """Return times written as ISO 8601, or in the declared format, in UTC.
+
+        Parameters
+        ----------
+        text : ibis.expr.types.StringValue
+            Without white space around it.
+
+        Returns
+        -------
+        ibis.expr.types.TimestampValue
+            Without a zone; missing where the text is no time.
+        """
         if self.time_format is not None:
             return self._from_format(text, self.time_format)
         written = cast("ir.TimestampValue", text.try_cast(_TIME))
@@ -131,7 +165,8 @@ class Reading:
 
     def _from_zoned(self, text: "ir.StringValue") -> "ir.TimestampValue":
         tight = text.re_replace(_SPACED_OFFSET, r"\1")
-        return self.drop_zone(tight.try_cast('timestamp("UTC")'))
+        whole = tight.re_replace(_NO_SECONDS, r"\1:00\2")
+        return self.drop_zone(whole.try_cast('timestamp("UTC")'))
 
     def _from_format(self, text: "ir.StringValue", time_format: str) -> "ir.TimestampValue":
         if _ZONE_DIRECTIVE.search(time_format):
@@ -143,7 +178,16 @@ class Reading:
     def as_written(self, text: "ir.StringValue") -> "ir.TimestampValue":
         """Return times written as text, for expressions: a day is its first instant.
 
-        Times with an offset are in UTC; others are what the clock on the wall showed.
+        Parameters
+        ----------
+        text : ibis.expr.types.StringValue
+            Without white space around it.
+
+        Returns
+        -------
+        ibis.expr.types.TimestampValue
+            In UTC where there is an offset, else what the clock on the wall showed; missing where
+            the text is no time.
         """
         written = self.written_clock(text)
         if self.time_format is not None:
@@ -152,7 +196,18 @@ class Reading:
         return cast("ir.TimestampValue", zoned.ifelse(self._from_zoned(text), written))
 
     def written_clock(self, text: "ir.StringValue") -> "ir.TimestampValue":
-        """Return times written as text without a look at the zone behind them."""
+        """Return times written as text without a look at the zone behind them.
+
+        Parameters
+        ----------
+        text : ibis.expr.types.StringValue
+            Without white space around it.
+
+        Returns
+        -------
+        ibis.expr.types.TimestampValue
+            Missing where the text is no time.
+        """
         if self.time_format is None:
             return cast("ir.TimestampValue", text.try_cast(_TIME))
         if _ZONE_DIRECTIVE.search(self.time_format):
@@ -177,7 +232,7 @@ class Reading:
             if self.time_format is not None:
                 zoned = _ZONE_DIRECTIVE.search(self.time_format) is not None
                 return None if zoned else value.notnull()
-            text = cast("ir.StringValue", value).strip()
+            text = stripped(cast("ir.StringValue", value))
             return cast("ir.BooleanValue", text.try_cast(_TIME).notnull() & ~text.re_search(_ZONED))
         naive = dtype.is_date() or (dtype.is_timestamp() and dtype.timezone is None)
         return value.notnull() if naive else None
@@ -185,6 +240,23 @@ class Reading:
 
 def _day_end(midnight: "ir.TimestampValue") -> "ir.TimestampValue":
     return cast("ir.TimestampValue", midnight + ibis.interval(_DAY_END))
+
+
+def stripped(text: "ir.StringValue") -> "ir.StringValue":
+    """Return text without white space around it, missing where nothing is left.
+
+    Parameters
+    ----------
+    text : ibis.expr.types.StringValue
+        As it came.
+
+    Returns
+    -------
+    ibis.expr.types.StringValue
+        The same text in most rows, which is why they are not trimmed: a search costs a fifth.
+    """
+    ragged = text.re_search(_RAGGED)
+    return cast("ir.StringValue", ragged.ifelse(text.strip(), text).nullif(""))
 
 
 def integer_written_as_float(text: "ir.StringValue") -> "ir.BooleanValue":
@@ -237,7 +309,7 @@ def cast_column(
         return _as_boolean(value)
     target = {Kind.MONEY: MONEY, Kind.NUMBER: "float64", Kind.INTEGER: "int64"}[kind]
     if value.type().is_string():
-        value = cast("ir.StringValue", value).strip().nullif("")
+        value = stripped(cast("ir.StringValue", value))
     cast_value = value.try_cast(target)
     return _finite(cast_value) if kind is Kind.NUMBER else cast_value
 
@@ -251,7 +323,7 @@ def _as_text(value: "ir.Value") -> "ir.Value":
     dtype = value.type()
     if dtype.is_array() and dtype.value_type.is_string():
         value = cast("ir.ArrayValue", value).join("|")
-    return cast("ir.StringValue", value.cast("string")).strip().nullif("")
+    return stripped(cast("ir.StringValue", value.cast("string")))
 
 
 def _as_identifier(value: "ir.Value", *, float_ids: bool) -> "ir.Value":
@@ -259,16 +331,14 @@ def _as_identifier(value: "ir.Value", *, float_ids: bool) -> "ir.Value":
         number = cast("ir.NumericValue", value)
         whole = number.try_cast("int64")
         return (number == whole).ifelse(whole.cast("string"), number.cast("string"))
-    text = cast("ir.StringValue", value.cast("string")).strip()
-    if float_ids:
-        text = text.re_replace(r"\.0+$", "")
-    return text.nullif("")
+    text = stripped(cast("ir.StringValue", value.cast("string")))
+    return text.re_replace(r"\.0+$", "") if float_ids else text
 
 
 def _as_time(value: "ir.Value", reading: Reading) -> "ir.Value":
     dtype = value.type()
     if dtype.is_string():
-        return reading.from_text(cast("ir.StringValue", value).strip())
+        return reading.from_text(stripped(cast("ir.StringValue", value)))
     if dtype.is_date():
         return reading.to_utc(_day_end(cast("ir.TimestampValue", value.cast(_TIME))))
     if dtype.is_timestamp():
@@ -281,5 +351,5 @@ def _as_time(value: "ir.Value", reading: Reading) -> "ir.Value":
 def _as_boolean(value: "ir.Value") -> "ir.Value":
     if value.type().is_boolean():
         return value
-    text = cast("ir.StringValue", value.cast("string")).strip().lower()
+    text = stripped(cast("ir.StringValue", value.cast("string"))).lower()
     return ibis.cases((text.isin(_TRUE), True), (text.isin(_FALSE), False), else_=None)

@@ -6,7 +6,7 @@ contacts that do not exist. Everything is found before anything is reported.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import ibis
 
@@ -64,7 +64,7 @@ def check_rows(mapped: MappedTable, *, now: datetime) -> TableCheck:
     kept = counted["rows"]
     read = kept
     if mapped.rows is not mapped.source.table:
-        read = int(mapped.source.table.count().execute())
+        read = int(mapped.source.table.count().to_pyarrow().as_py())
     violations = list(mapped.violations)
     if kept == 0:
         violations.append(_empty(mapped, read))
@@ -138,13 +138,14 @@ def _violation(mapped: MappedTable, rule: Rule, rows: int) -> Violation:
 def _example(mapped: MappedTable, column: MappedColumn, broken: "ir.BooleanValue") -> str:
     """Return the smallest offending value, and the row it stands in."""
     key = _row_name(mapped, column)
-    shown = {"value": column.original.cast("string")}
+    text = cast("ir.StringValue", column.original.cast("string"))
+    shown = {"value": text.strip().nullif("")}
     if key is not None:
         shown["row"] = key.original.cast("string")
     found = mapped.rows.filter(broken).select(**shown)
     row = found.order_by(list(shown)).limit(1).to_pyarrow().to_pylist()[0]
     name = f"{key.spec.name} {_quote(row['row'])}" if key is not None else ""
-    if not (row["value"] or "").strip():
+    if row["value"] is None:
         return name
     return f"{_quote(row['value'])} ({name})" if name else _quote(row["value"])
 
@@ -184,8 +185,8 @@ def _duplicates(mapped: MappedTable) -> list[Violation]:
     if not key or any(name not in mapped.columns for name in key):
         return []
     ids = mapped.rows.select(**{name: mapped.columns[name].value for name in key})
-    ids = ids.filter(ids[key[0]].notnull())
-    grouped = ids.group_by(list(key)).aggregate(times=ids.count())
+    named = ids.filter(ids[key[0]].notnull())
+    grouped = named.group_by(list(key)).aggregate(times=named.count())
     twice = grouped.filter(grouped.times > 1)
     measured = twice.aggregate(
         keys=twice.count(), rows=twice.times.sum(), example=twice[key[0]].min()

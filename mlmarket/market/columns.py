@@ -118,7 +118,18 @@ class TableSpec:
         return tuple(column.name for column in self.columns if column.needed)
 
     def column(self, name: str) -> ColumnSpec | None:
-        """Return the column of that name, None where the contract has none."""
+        """Return the column of that name.
+
+        Parameters
+        ----------
+        name : str
+            A column.
+
+        Returns
+        -------
+        ColumnSpec or None
+            None where the contract has none.
+        """
         return next((column for column in self.columns if column.name == name), None)
 
 

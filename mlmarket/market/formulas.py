@@ -6,7 +6,7 @@ formula that was written for an export whose numbers carry letters on other days
 """
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -18,7 +18,7 @@ from mlmarket.expressions import (
     parse_condition,
     schema_of,
 )
-from mlmarket.market.casts import Reading, cast_column, integer_written_as_float
+from mlmarket.market.casts import Reading, cast_column, integer_written_as_float, stripped
 from mlmarket.market.columns import Kind
 from mlmarket.market.connect import Source
 
@@ -40,9 +40,10 @@ class TextLook:
     filled : int
         Values that are not missing.
     numbers : int
-        How many of them are numbers.
+        How many of them are numbers. This and what follows is counted to the end only where
+        it may be all of them.
     coded : int
-        How many begin with a zero and another digit, as codes do.
+        How many numbers begin with a zero and another digit, as codes do.
     times : int
         How many are times.
     truths : int
@@ -57,6 +58,13 @@ class TextLook:
     times: int = 0
     truths: int = 0
     float_ids: int = 0
+
+    @property
+    def possible(self) -> tuple[str, ...]:
+        """What all values of a column may still be, where this is a look at some of them."""
+        alike = ("numbers", "times", "truths", "float_ids")
+        found = [name for name in alike if getattr(self, name) == self.filled]
+        return (*found, "coded") if "numbers" in found else tuple(found)
 
     @property
     def has_float_ids(self) -> bool:
@@ -117,12 +125,17 @@ class SourceColumns:
         """
         schema = source.table.schema()
         names = [name for name, dtype in schema.items() if dtype.is_string()]
+        measures = tuple(_MEASURES)
         if not source.all_text:
-            names = [name for name in names if name in ids]
-            # One id without '.0' settles the matter, and is found at once in most tables.
-            sample = _look_at(source.table.limit(_SAMPLE), names, reading, every=False)
-            names = [name for name, look in sample.items() if look.has_float_ids]
-        return cls(source, reading, _look_at(source.table, names, reading, every=source.all_text))
+            names, measures = [name for name in names if name in ids], ("float_ids",)
+        # A single value settles most questions about a column, and is found at once.
+        sample = _look_at(source.table.limit(_SAMPLE), dict.fromkeys(names, measures), reading)
+        open_questions = {
+            name: tuple(measure for measure in look.possible if measure in measures)
+            for name, look in sample.items()
+        }
+        asked = {name: left for name, left in open_questions.items() if left}
+        return cls(source, reading, {**sample, **_look_at(source.table, asked, reading)})
 
     def natural(self, table: "ir.Table", name: str) -> "ir.Value":
         """Return a column as what all its values are.
@@ -237,43 +250,53 @@ class SourceColumns:
         )
 
     def _stray(self, text: str) -> str:
-        for name, look in self.looks.items():
-            if name not in text or not 0 < look.numbers < look.filled:
+        for name in self.looks:
+            if name not in text or not self.source.all_text:
                 continue
-            table = self.source.table
-            value = cast("ir.StringValue", table[name]).strip().nullif("")
-            stray = value.min(where=value.try_cast("float64").isnull()).as_scalar()
-            return (
-                f" '{name}' holds text because {look.filled - look.numbers:,} of its "
-                f"{look.filled:,} values are no numbers, for example {stray.execute()!r}."
+            value = stripped(cast("ir.StringValue", self.source.table[name]))
+            number = value.try_cast("float64")
+            measured = self.source.table.aggregate(
+                filled=value.count(),
+                numbers=number.count(),
+                stray=value.min(where=number.isnull()),
             )
+            found = measured.to_pyarrow().to_pylist()[0]
+            if 0 < found["numbers"] < found["filled"]:
+                return (
+                    f" '{name}' holds text because {found['filled'] - found['numbers']:,} of its "
+                    f"{found['filled']:,} values are no numbers, for example {found['stray']!r}."
+                )
         return ""
 
 
 def _look_at(
-    table: "ir.Table", names: Collection[str], reading: Reading, *, every: bool
+    table: "ir.Table", asked: Mapping[str, Collection[str]], reading: Reading
 ) -> dict[str, TextLook]:
-    """Count in one pass what text columns hold: everything, or only what ids look like."""
-    if not names:
+    """Count in one pass what text columns hold: of each column what is asked about it."""
+    if not asked:
         return {}
-    measures: dict[str, Any] = {}
-    for place, name in enumerate(names):
-        text = cast("ir.StringValue", table[name]).strip().nullif("")
-        measures[f"filled_{place}"] = text.count()
-        measures[f"float_ids_{place}"] = integer_written_as_float(text).sum()
-        if every:
-            number = text.try_cast("float64")
-            measures[f"numbers_{place}"] = number.count()
-            measures[f"coded_{place}"] = text.re_search(r"^-?0[0-9]").sum()
-            measures[f"times_{place}"] = reading.written_clock(text).count()
-            measures[f"truths_{place}"] = text.lower().isin(("true", "false")).sum()
-    row = table.aggregate(**measures).to_pyarrow().to_pylist()[0]
+    sums: dict[str, Any] = {}
+    for place, (name, measures) in enumerate(asked.items()):
+        text = cast("ir.StringValue", table[name])
+        sums[f"filled_{place}"] = text.re_search(r"\S").sum()
+        for measure in measures:
+            sums[f"{measure}_{place}"] = _MEASURES[measure](stripped(text), reading)
+    row = table.aggregate(**sums).to_pyarrow().to_pylist()[0]
     return {
         name: TextLook(
             **{
                 measure: int(row.get(f"{measure}_{place}") or 0)
-                for measure in ("filled", "numbers", "coded", "times", "truths", "float_ids")
+                for measure in ("filled", *measures)
             }
         )
-        for place, name in enumerate(names)
+        for place, (name, measures) in enumerate(asked.items())
     }
+
+
+_MEASURES: Final[Mapping[str, Callable[["ir.StringValue", Reading], Any]]] = {
+    "numbers": lambda text, _: text.try_cast("float64").count(),
+    "coded": lambda text, _: text.re_search(r"^-?0[0-9]").sum(),
+    "times": lambda text, reading: reading.written_clock(text).count(),
+    "truths": lambda text, _: text.lower().isin(("true", "false")).sum(),
+    "float_ids": lambda text, _: integer_written_as_float(text).sum(),
+}

@@ -40,16 +40,25 @@ def to_arrow(frame: object, *, name: str) -> "pa.Table":
         table = _from_pandas(frame, name)
     elif isinstance(frame, pa.Table):
         table = frame
-    elif hasattr(frame, "__arrow_c_stream__"):
-        table = pa.table(frame)
     else:
-        raise ConfigurationError(
-            f"Table '{name}' is a {type(frame).__name__}, which is no table.",
-            "A Market is made of frames or Ibis tables.",
-            "pass a pandas, polars or Arrow table, or a table of an Ibis connection.",
-        )
+        table = _from_stream(frame, name)
     _refuse_twice(table.column_names, name)
     return table
+
+
+def _from_stream(frame: object, name: str) -> "pa.Table":
+    import pyarrow as pa
+
+    try:
+        if hasattr(frame, "__arrow_c_stream__"):
+            return pa.table(frame)
+    except pa.ArrowInvalid:
+        pass  # a single column speaks the protocol too
+    raise ConfigurationError(
+        f"Table '{name}' is a {type(frame).__name__}, which is no table.",
+        "A Market is made of frames or Ibis tables.",
+        "pass a pandas, polars or Arrow table, or a table of an Ibis connection.",
+    )
 
 
 def _refuse_twice(columns: list[str], name: str) -> None:

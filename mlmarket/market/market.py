@@ -147,7 +147,7 @@ class Market:
         >>> orders = pd.DataFrame(
         ...     {"contact_id": ["a"], "order_id": [1], "ordered_at": ["2026-05-01 10:00"]}
         ... )
-        >>> Market.from_tables(orders=orders).table("contacts").count().execute()
+        >>> Market.from_tables(orders=orders).table("contacts").count().to_pyarrow().as_py()
         1
         """
         time_zone(timezone)

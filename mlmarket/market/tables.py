@@ -52,11 +52,17 @@ class MappedColumn:
     written: str
 
     def is_blank(self) -> "ir.BooleanValue":
-        """Return which values are missing in the source: null, NaN, or empty text."""
+        """Return which values are missing in the source: null, NaN, or empty text.
+
+        Returns
+        -------
+        ibis.expr.types.BooleanValue
+            Never missing itself.
+        """
         dtype = self.original.type()
         blank = self.original.isnull()
         if dtype.is_string():
-            blank |= cast("ir.StringValue", self.original).strip() == ""
+            blank |= ~cast("ir.StringValue", self.original).re_search(r"\S")
         elif dtype.is_floating():
             blank |= cast("ir.FloatingValue", self.original).isnan()
         return blank
@@ -116,7 +122,13 @@ class MappedTable:
         )
 
     def to_table(self) -> "ir.Table":
-        """Return the table in the contract's form, further columns behind."""
+        """Return the table in the contract's form.
+
+        Returns
+        -------
+        ibis.expr.types.Table
+            The columns of the contract in its order, further columns behind.
+        """
         values = {name: column.value for name, column in self.columns.items()}
         if self.is_return is not None:
             values[IS_RETURN] = self.is_return

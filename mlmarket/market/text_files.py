@@ -181,7 +181,7 @@ def _broken_lines(
     rows: list[Any] = []
     try:
         view = connection.read_csv(list(files), store_rejects=True, **rejects, **options)
-        view.count().execute()
+        view.count().to_pyarrow().as_py()
         lines = connection.raw_sql(
             f"SELECT DISTINCT file_path, line, csv_line FROM broken_{name} "  # noqa: S608
             f"JOIN scans_{name} USING (scan_id, file_id)"

@@ -33,7 +33,17 @@ _COUNTS: Final = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class MemberOf:
-    """One membership of a person: the segment, since when, and why."""
+    """One membership of a person.
+
+    Parameters
+    ----------
+    segment : str
+        The segment.
+    entered_at : datetime
+        Since when, in UTC.
+    why : str
+        Why, in words.
+    """
 
     segment: str
     entered_at: datetime
@@ -44,8 +54,24 @@ class MemberOf:
 class Enrolled:
     """One pass of a person through a journey.
 
-    ``step`` is what comes next and ``due_at`` when, for who is under way; ``held_for`` are the
-    reasons for which the message there is held back.
+    Parameters
+    ----------
+    journey, version : str
+        Which journey, and in which wording.
+    entered_at, expires_at : datetime
+        From when to when, in UTC.
+    status : str
+        ``active``, ``completed``, ``goal``, ``exited`` or ``expired``.
+    step : str
+        What comes next, for who is under way.
+    due_at : datetime
+        When it may be done.
+    holdout : str or None
+        ``global``, ``journey`` or both, for who is followed but not messaged.
+    held_for : tuple of str
+        Reasons for which the next message is held back.
+    ended_at, goal_at : datetime or None
+        When it ended, and when the goal was reached.
     """
 
     journey: str
@@ -63,7 +89,21 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class DecisionMade:
-    """One decision about a person, with all its reasons."""
+    """One decision about a person, with all its reasons.
+
+    Parameters
+    ----------
+    decided_at : datetime
+        When, in UTC.
+    journey, step : str
+        Where.
+    outcome : str
+        What was decided, such as ``send`` or ``suppressed``.
+    reasons : tuple of str
+        All reasons, not only the first.
+    due_at : datetime or None
+        Until when to wait.
+    """
 
     decided_at: datetime
     journey: str
@@ -75,7 +115,19 @@ class DecisionMade:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """All that is known about one person's segments and journeys, the oldest first."""
+    """All that is known about one person's segments and journeys, the oldest first.
+
+    Parameters
+    ----------
+    contact_id : str
+        The person.
+    memberships : tuple of MemberOf
+        Segments the person is in.
+    enrolments : tuple of Enrolled
+        Passes through journeys.
+    decisions : tuple of DecisionMade
+        Everything that was decided.
+    """
 
     contact_id: str
     memberships: tuple[MemberOf, ...]

@@ -71,7 +71,13 @@ class StateMovedError(RunError):
 
 
 class StateStore:
-    """The state of segments and journeys in a DuckDB file; see :meth:`open`."""
+    """The state of segments and journeys in a DuckDB file; see :meth:`open`.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        To the file, prepared.
+    """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection

@@ -5,17 +5,26 @@ import inspect
 import io
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from mlmarket.errors import ConfigurationError
 from mlmarket.prediction.columns import FeatureColumns
-from mlmarket.prediction.learner import Floats, kept_from_certainty, read_json, write_json
+from mlmarket.prediction.learner import (
+    Floats,
+    kept_from_certainty,
+    read_json,
+    threads_for,
+    write_json,
+)
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import pandas as pd
 
 __all__ = ["EstimatorLearner", "require_probabilities"]
@@ -105,7 +114,6 @@ class EstimatorLearner:
             learned was restored.
         """
         from sklearn.base import clone
-        from threadpoolctl import threadpool_limits
 
         if self.estimator is None:
             raise ConfigurationError(
@@ -117,8 +125,7 @@ class EstimatorLearner:
         frame = self._coded(features)
         self._used = tuple(str(name) for name in frame.columns[frame.notna().any()])
         try:
-            # One thread: sums of floats depend on how they are split.
-            with threadpool_limits(limits=1, user_api="blas"):
+            with _fixed_threads(len(label)):
                 self._fitted = clone(self.estimator).fit(frame[list(self._used)], label)
         except (ValueError, TypeError) as error:
             raise _refused(error) from error
@@ -145,7 +152,8 @@ class EstimatorLearner:
         if not len(features):
             return np.empty(0)
         try:
-            both = self._fitted.predict_proba(self._coded(features)[list(self._used)])
+            with _fixed_threads(len(features)):
+                both = self._fitted.predict_proba(self._coded(features)[list(self._used)])
         except (ValueError, TypeError) as error:
             raise _refused(error) from error
         return kept_from_certainty(np.asarray(both, dtype=np.float64)[:, 1])
@@ -161,9 +169,18 @@ class EstimatorLearner:
         Raises
         ------
         ConfigurationError
-            Where skops is not installed.
+            Where skops is not installed, or the estimator has parts that could not be read back.
         """
-        dumped = _skops().dumps(self._fitted)
+        skops = _skops()
+        try:
+            dumped = skops.dumps(self._fitted)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ConfigurationError(
+                f"The estimator cannot be kept without pickle: {error}.",
+                "The next night could not use what it has learned.",
+                "build it from scikit-learn's own parts.",
+            ) from error
+        _refuse_foreign(skops.get_untrusted_types(data=dumped))
         (folder / _FILE).write_bytes(_same_bytes(dumped))
         columns = {"columns": self._columns.to_dict(), "used": list(self._used)}
         write_json(folder / _COLUMNS, columns)
@@ -188,18 +205,20 @@ class EstimatorLearner:
         """
         skops = _skops()
         unknown = skops.get_untrusted_types(file=folder / _FILE)
-        foreign = [name for name in unknown if not _is_trusted(name)]
-        if foreign:
-            raise ConfigurationError(
-                f"The saved estimator holds types that are not trusted: {', '.join(foreign[:3])}.",
-                "A file could run code through them.",
-                "train it again in this run, or build it from scikit-learn's own parts.",
-            )
+        _refuse_foreign(unknown)
         self._fitted = skops.load(folder / _FILE, trusted=unknown)
         content = read_json(folder / _COLUMNS)
         self._columns = FeatureColumns.from_dict(content["columns"])
         self._used = tuple(content["used"])
         return self
+
+
+def _fixed_threads(rows: int) -> "AbstractContextManager[object]":
+    """Keep sums of floats from depending on the machine: they differ with how they are split."""
+    from threadpoolctl import threadpool_limits
+
+    limits = threadpool_limits(limits={"blas": 1, "openmp": threads_for(rows)})
+    return cast("AbstractContextManager[object]", limits)
 
 
 def _refused(error: Exception) -> ConfigurationError:
@@ -220,6 +239,16 @@ def _skops() -> Any:  # noqa: ANN401 - a module
             "Without it the trained estimator could not be used by the next night.",
             'pip install "mlmarket[estimators]"',
         ) from error
+
+
+def _refuse_foreign(unknown: Sequence[str]) -> None:
+    foreign = [name for name in unknown if not _is_trusted(name)]
+    if foreign:
+        raise ConfigurationError(
+            f"The estimator holds parts that are not trusted in a file: {', '.join(foreign[:3])}.",
+            "A file could run code through them.",
+            "build it from scikit-learn's own parts.",
+        )
 
 
 def _is_trusted(name: str) -> bool:

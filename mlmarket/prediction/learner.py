@@ -15,12 +15,23 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BaseRate", "Blend", "Learner", "kept_from_certainty", "read_json", "write_json"]
+__all__ = [
+    "BaseRate",
+    "Blend",
+    "Learner",
+    "kept_from_certainty",
+    "read_json",
+    "threads_for",
+    "write_json",
+]
 
 Floats = npt.NDArray[np.float64]
 
 _CLIP: Final = 1e-6
 """No learner is surer than one in a million."""
+
+_ROWS_FOR_TWO_THREADS: Final = 100_000
+"""Below it, threads wait for each other longer than they work."""
 
 
 class Learner(Protocol):
@@ -103,6 +114,22 @@ def kept_from_certainty(probability: Floats) -> Floats:
     """
     kept: Floats = np.clip(probability, _CLIP, 1.0 - _CLIP)
     return kept
+
+
+def threads_for(rows: int) -> int:
+    """Return a number of threads that depends on the data only, so that results do too.
+
+    Parameters
+    ----------
+    rows : int
+        Rows to work on.
+
+    Returns
+    -------
+    int
+        1 or 2.
+    """
+    return 2 if rows >= _ROWS_FOR_TWO_THREADS else 1
 
 
 def write_json(path: Path, content: object) -> None:

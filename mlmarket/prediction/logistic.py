@@ -72,7 +72,11 @@ class LogisticModel:
         self._scale = np.sqrt((deviation**2).sum(axis=0) / count)
         self._scale[self._scale < 1e-9] = 1.0
         self._has_missing = np.asarray(~seen.all(axis=0))
-        model = LogisticRegression(C=1.0 / self.strength, max_iter=500, tol=1e-5)
+        # Newton's steps: many rows, few columns, and the same weights to the last few digits in
+        # whatever order the rows come.
+        model = LogisticRegression(
+            C=1.0 / self.strength, solver="newton-cholesky", max_iter=100, tol=1e-9
+        )
         # One thread: sums of floats depend on how they are split.
         with threadpool_limits(limits=1):
             model.fit(self._design(features), label)

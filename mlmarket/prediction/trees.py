@@ -1,27 +1,25 @@
 """Small gradient-boosted trees: where does the probability jump?"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from mlmarket.prediction.columns import FeatureColumns
-from mlmarket.prediction.learner import Floats, kept_from_certainty, read_json, write_json
+from mlmarket.prediction.learner import (
+    Floats,
+    kept_from_certainty,
+    read_json,
+    threads_for,
+    write_json,
+)
 
 if TYPE_CHECKING:
     import lightgbm as lgb
     import pandas as pd
 
 __all__ = ["BoostedTrees"]
-
-_ROWS_FOR_TWO_THREADS: Final = 100_000
-"""Below it, threads wait for each other longer than they work."""
-
-
-def _threads(rows: int) -> int:
-    """Return a number of threads that depends on the data only, so that results do too."""
-    return 2 if rows >= _ROWS_FOR_TWO_THREADS else 1
 
 
 class BoostedTrees:
@@ -88,7 +86,7 @@ class BoostedTrees:
             "seed": self.seed,
             "deterministic": True,
             "force_row_wise": True,
-            "num_threads": _threads(rows),
+            "num_threads": threads_for(rows),
             "verbose": -1,
         }
 
@@ -114,7 +112,7 @@ class BoostedTrees:
         booster = self._trained()
         if not len(features):
             return np.empty(0)
-        threads = _threads(len(features))
+        threads = threads_for(len(features))
         probability = booster.predict(self._matrix(features), num_threads=threads)
         return kept_from_certainty(np.asarray(probability, dtype=np.float64))
 
