@@ -251,9 +251,9 @@ def test_a_missing_secret_is_2(shop: Path, runner: Runs, monkeypatch: pytest.Mon
 # --- the other commands ---------------------------------------------------------------------------
 
 
-def test_init_check_and_the_first_night_of_an_export(tmp_path: Path, runner: Runs) -> None:
+def test_init_and_then_check_of_an_export(tmp_path: Path, runner: Runs) -> None:
     lines = ["order id;customer;order date;total"]
-    lines += [f"{n};c{n % 7};2026-05-{1 + n % 28:02d} 10:00;{n % 50},5" for n in range(60)]
+    lines += [f"{n};c{n % 7};2026-05-{1 + n % 28:02d} 10:00;{n % 50}.5" for n in range(60)]
     (tmp_path / "orders.csv").write_text("\n".join(lines), encoding="utf-8")
     code, told, _ = runner(tmp_path, "init", "--from", "orders.csv", "--timezone", "Europe/Berlin")
     assert code == 0
@@ -262,6 +262,10 @@ def test_init_check_and_the_first_night_of_an_export(tmp_path: Path, runner: Run
     text = (tmp_path / "mlmarket.toml").read_text(encoding="utf-8")
     assert 'order_id = "\\"order id\\""' in text
     assert 'timezone = "Europe/Berlin"' in text
+    code, told, _ = runner(tmp_path, "check", "--date", "2026-06-01")
+    assert code == 0
+    assert re.search(r"^orders +60 rows of 60   orders.csv$", told, re.MULTILINE)
+    assert re.search(r"^purchase +needs at least 28 days ", told, re.MULTILINE)
 
 
 def test_check_counts_rows_and_says_what_each_question_needs(shop: Path, runner: Runs) -> None:
