@@ -290,10 +290,18 @@ def validate_settings(model: type[S], content: dict[str, Any], *, file: str) -> 
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        found = error.errors(include_url=False)
+        # A needed key that is missing is mostly one that was misspelt.
+        first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
         place = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise _unknown_key(model, first["loc"], file) from error
+        if first["type"] == "missing":
+            raise ConfigurationError(
+                f"'{place}' in {file} is missing.",
+                "Nothing is taken for granted in its place.",
+                f"write {first['loc'][-1]} = …; docs/cli.md lists what each key takes.",
+            ) from error
         raise ConfigurationError(
             f"'{place}' in {file}: {first['msg']}.",
             f"It was {first['input']!r}.",

@@ -107,6 +107,12 @@ def own_shop(first_night: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(first_night, tmp_path / "shop"))
 
 
+@pytest.fixture
+def quick_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lay out no page: charts take longer than all the rest of a small night."""
+    monkeypatch.setattr("mlmarket.reporting.render_report", lambda _: "<html></html>")
+
+
 @pytest.fixture(scope="session")
 def night_of() -> Callable[..., Night]:
     """Return how to open a night of June 2026 in a folder."""
@@ -144,7 +150,9 @@ def results_of() -> Callable[[Path, date], dict[str, object]]:
 
 def _content(database: Path) -> dict[str, object]:
     with duckdb.connect(str(database), read_only=True) as connection:
-        names = [row[0] for row in connection.sql("SELECT table_name FROM duckdb_tables()").fetchall()]
+        names = [
+            row[0] for row in connection.sql("SELECT table_name FROM duckdb_tables()").fetchall()
+        ]
         return {
             f"{database.name}/{name}": sorted(map(repr, connection.table(name).fetchall()))
             for name in sorted(names)

@@ -40,7 +40,7 @@ class Steps:
         original = getattr(owner, name)
 
         def watched(first: Any, *arguments: Any, **options: Any) -> Any:
-            what = os.path.basename(str(arguments[0])) if word == "move" and arguments else word
+            what = Path(arguments[0]).name if word == "move" and arguments else word
             result = original(first, *arguments, **options)
             self.notice(f"{self.stage}: {word} {what}")
             return result
@@ -90,11 +90,11 @@ def main() -> None:
 
         status = in_a_process(lambda die=die: run(config, day, die))
         if os.WIFSIGNALED(status):
-            print(f"killed at {step}")
+            sys.stdout.write(f"killed at {step}\n")
         elif status:
             sys.exit(f"the night failed before {step}")
         else:
-            print(f"ended before {step}")
+            sys.stdout.write(f"ended before {step}\n")
     if in_a_process(lambda: run(config, day, lambda _: None)):
         sys.exit("the night could not be ended")
 

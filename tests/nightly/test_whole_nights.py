@@ -114,16 +114,15 @@ def test_of_two_nights_at_once_the_second_is_refused_and_the_first_unharmed(
     assert len(refused[0].stderr.strip().splitlines()) == 3
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
 def test_a_disk_that_takes_no_more_is_told_in_three_lines_and_earlier_stages_stay(
-    own_shop: Path, night_of: Opens, monkeypatch: pytest.MonkeyPatch, code: int
+    own_shop: Path, night_of: Opens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*arguments: object, **options: object) -> None:
-        raise OSError(code, os.strerror(code))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as broken:
         broken.setattr(pq, "write_table", refuse)
-        with pytest.raises(RunError, match=r"is full|cannot be written") as caught:
+        with pytest.raises(RunError, match="is full") as caught:
             run_night(night_of(own_shop, 22))
     assert len(str(caught.value).splitlines()) == 3
     folder = night_of(own_shop, 22).folder
@@ -215,8 +214,12 @@ def test_a_shop_without_consents_gets_segments_and_no_message(
 ) -> None:
     config = own_shop / "mlmarket.toml"
     text = config.read_text(encoding="utf-8")
-    config.write_text(text.replace("[tables.consents]", "[tables.items]").replace(
-        "consents.parquet", "items.parquet"), encoding="utf-8")
+    config.write_text(
+        text.replace("[tables.consents]", "[tables.items]").replace(
+            "consents.parquet", "items.parquet"
+        ),
+        encoding="utf-8",
+    )
     run_night(night_of(own_shop, 22))
     run = night_of(own_shop, 22).folder.path
     assert pq.read_table(run / "outbox.parquet").num_rows == 0

@@ -1,0 +1,79 @@
+"""A configuration says what it means, or is refused with the near name."""
+
+from pathlib import Path
+
+import pytest
+
+from mlmarket.errors import ConfigurationError
+from mlmarket.nightly import NightSettings, load_settings
+
+
+def read(folder: Path, text: str) -> NightSettings:
+    (folder / "mlmarket.toml").write_text(text, encoding="utf-8")
+    return load_settings(folder / "mlmarket.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("[buisness]\n", "business"),
+        ('[business]\ntimezon = "UTC"\n', "timezone"),
+        ('[tables.orders]\nsorce = "x"\n', "source"),
+        ('[tables.ordrs]\nsource = "x"\n', "orders"),
+        ('[predict.purchase]\nhorzon = "30D"\n', "horizon"),
+        ('[models]\nretrain_aftr = "30D"\n', "retrain_after"),
+        ('[segments]\nfile = ["x"]\n', "files"),
+        ("[journeys]\nholdot = 0.1\n", "holdout"),
+        ('[publish]\nconection = "x"\n', "connection"),
+        ("[quality]\nmost_chang = 0.1\n", "most_change"),
+        ('[output]\nfoldr = "x"\n', "folder"),
+        ('[hooks]\non_failur = "x"\n', "on_failure"),
+    ],
+)
+def test_an_unknown_key_in_any_section_is_refused_with_the_near_one(
+    tmp_path: Path, text: str, near: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read(tmp_path, text)
+    assert f"did you mean '{near}'?" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[predict.up]\nlabel = "event upgrade"\n',
+        '[predict.up]\nhorizon = "30D"\n',
+        '[predict.purchase]\nlabel = "event upgrade"\n',
+        '[predict.churn]\nestimator = "a:b"\n',
+        '[predict.up]\nlabel = "event x"\nhorizon = "30"\n',
+        '[predict.up]\nlabel = "event x"\nhorizon = "30D"\nestimator = "os.system"\n',
+        "[journeys]\nholdout = 1.0\n",
+        "[quality]\nmost_change = 0\n",
+        '[publish]\nconnection = "duckdb://x"\ntable = "a; DROP TABLE b"\n',
+        '[models]\nretrain_after = "soon"\n',
+        '[business]\ntimezone = "Europe/Lisboa"\n',
+        '[publish]\nconnection = "${NO_SUCH_SECRET}"\n',
+        "not toml",
+    ],
+)
+def test_a_wrong_value_is_refused_in_three_lines(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read(tmp_path, text)
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_where_results_go_does_not_change_them(tmp_path: Path) -> None:
+    plain = read(tmp_path, "[models]\n").fingerprint()
+    elsewhere = '[output]\nfolder = "x"\n[hooks]\non_failure = "y"\n[publish]\nconnection = "z"\n'
+    assert read(tmp_path, elsewhere).fingerprint() == plain
+    assert read(tmp_path, "[journeys]\nholdout = 0.1\n").fingerprint() != plain
+
+
+def test_a_secret_comes_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_DATABASE", "duckdb://shop.duckdb")
+    settings = read(tmp_path, '[publish]\nconnection = "${SHOP_DATABASE}"\n')
+    assert settings.publish is not None
+    assert settings.publish.connection == "duckdb://shop.duckdb"
