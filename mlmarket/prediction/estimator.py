@@ -7,7 +7,7 @@ import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +17,12 @@ from mlmarket.prediction.columns import FeatureColumns
 from mlmarket.prediction.learner import (
     Floats,
     kept_from_certainty,
+    one_thread,
     read_json,
-    threads_for,
     write_json,
 )
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     import pandas as pd
 
 __all__ = ["EstimatorLearner", "require_probabilities"]
@@ -125,7 +123,7 @@ class EstimatorLearner:
         frame = self._coded(features)
         self._used = tuple(str(name) for name in frame.columns[frame.notna().any()])
         try:
-            with _fixed_threads(len(label)):
+            with one_thread():
                 self._fitted = clone(self.estimator).fit(frame[list(self._used)], label)
         except (ValueError, TypeError) as error:
             raise _refused(error) from error
@@ -152,7 +150,7 @@ class EstimatorLearner:
         if not len(features):
             return np.empty(0)
         try:
-            with _fixed_threads(len(features)):
+            with one_thread():
                 both = self._fitted.predict_proba(self._coded(features)[list(self._used)])
         except (ValueError, TypeError) as error:
             raise _refused(error) from error
@@ -211,14 +209,6 @@ class EstimatorLearner:
         self._columns = FeatureColumns.from_dict(content["columns"])
         self._used = tuple(content["used"])
         return self
-
-
-def _fixed_threads(rows: int) -> "AbstractContextManager[object]":
-    """Keep sums of floats from depending on the machine: they differ with how they are split."""
-    from threadpoolctl import threadpool_limits
-
-    limits = threadpool_limits(limits={"blas": 1, "openmp": threads_for(rows)})
-    return cast("AbstractContextManager[object]", limits)
 
 
 def _refused(error: Exception) -> ConfigurationError:

@@ -7,21 +7,24 @@ text, JSON or arrays, never a pickle.
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import pandas as pd
 
 __all__ = [
+    "THREADS",
     "BaseRate",
     "Blend",
     "Learner",
     "kept_from_certainty",
+    "one_thread",
     "read_json",
-    "threads_for",
     "write_json",
 ]
 
@@ -30,8 +33,10 @@ Floats = npt.NDArray[np.float64]
 _CLIP: Final = 1e-6
 """No learner is surer than one in a million."""
 
-_ROWS_FOR_TWO_THREADS: Final = 100_000
-"""Below it, threads wait for each other longer than they work."""
+THREADS: Final = 1
+"""Of every learner: results must not depend on the machine, and on one that has other work to do
+two threads that wait for each other took five times as long as one.
+"""
 
 
 class Learner(Protocol):
@@ -116,20 +121,19 @@ def kept_from_certainty(probability: Floats) -> Floats:
     return kept
 
 
-def threads_for(rows: int) -> int:
-    """Return a number of threads that depends on the data only, so that results do too.
+def one_thread() -> "AbstractContextManager[object]":
+    """Let linear algebra run on one thread for a while.
 
-    Parameters
-    ----------
-    rows : int
-        Rows to work on.
+    Sums of floats depend on how they are split among threads, and so on the machine.
 
     Returns
     -------
-    int
-        1 or 2.
+    context manager
+        The limit ends with it.
     """
-    return 2 if rows >= _ROWS_FOR_TWO_THREADS else 1
+    from threadpoolctl import threadpool_limits
+
+    return cast("AbstractContextManager[object]", threadpool_limits(limits=THREADS))
 
 
 def write_json(path: Path, content: object) -> None:

@@ -7,7 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mlmarket.prediction.columns import FeatureColumns
-from mlmarket.prediction.learner import Floats, kept_from_certainty, read_json, write_json
+from mlmarket.prediction.learner import (
+    Floats,
+    kept_from_certainty,
+    one_thread,
+    read_json,
+    write_json,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +67,6 @@ class LogisticModel:
     def fit(self, features: "pd.DataFrame", label: npt.NDArray[np.int8]) -> Self:
         """Learn the weights; see :class:`Learner`."""
         from sklearn.linear_model import LogisticRegression
-        from threadpoolctl import threadpool_limits
 
         self._columns = FeatureColumns.learn(features)
         logs = self._logs(features)
@@ -77,8 +82,7 @@ class LogisticModel:
         model = LogisticRegression(
             C=1.0 / self.strength, solver="newton-cholesky", max_iter=100, tol=1e-9
         )
-        # One thread: sums of floats depend on how they are split.
-        with threadpool_limits(limits=1):
+        with one_thread():
             model.fit(self._design(features), label)
         self._weights = np.concatenate([model.intercept_, model.coef_[0]])
         return self

@@ -10,6 +10,7 @@ from mlmarket.features import Feature, SnapshotSpec, choose_attributes, default_
 from mlmarket.market.time import duration_text
 from mlmarket.prediction.contest import Contest, run_contest
 from mlmarket.prediction.evidence import Evidence
+from mlmarket.prediction.learner import one_thread
 from mlmarket.prediction.predictor import DeclinedError
 from mlmarket.prediction.question import Question
 from mlmarket.prediction.training import Rows, Snapshots, TrainingPlan
@@ -154,7 +155,8 @@ def hold_contest(study: Study) -> Contest:
     DeclinedError
         Where no origin has rows of both labels before and after it.
     """
-    contest = run_contest(study.snapshots, study.plan, study.question.candidates)
+    with one_thread():
+        contest = run_contest(study.snapshots, study.plan, study.question.candidates)
     if contest is None:
         raise declined_to_judge(study.question)
     return contest
@@ -178,6 +180,8 @@ def sum_up(study: Study, contest: Contest, rows: Rows) -> Evidence:
         Numbers and words.
     """
     plan = study.plan
+    with one_thread():
+        folds = contest.scores()
     label, probability = contest.pooled(contest.chosen)
     totals = contest.totals()
     error = relative_total_error(
@@ -188,7 +192,7 @@ def sum_up(study: Study, contest: Contest, rows: Rows) -> Evidence:
     return Evidence(
         predictor=study.question.name,
         question=study.question.text,
-        folds=contest.scores(),
+        folds=folds,
         baseline=contest.baseline,
         chosen=contest.chosen,
         gain=contest.gain,

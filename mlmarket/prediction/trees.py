@@ -8,10 +8,10 @@ import numpy.typing as npt
 
 from mlmarket.prediction.columns import FeatureColumns
 from mlmarket.prediction.learner import (
+    THREADS,
     Floats,
     kept_from_certainty,
     read_json,
-    threads_for,
     write_json,
 )
 
@@ -72,7 +72,7 @@ class BoostedTrees:
             coded[:, place] = np.where(codes < 0, np.nan, codes)
         return np.hstack([columns.values(features).astype(np.float32), coded])
 
-    def _parameters(self, rows: int) -> dict[str, Any]:
+    def _parameters(self) -> dict[str, Any]:
         return {
             "objective": "binary",
             "num_leaves": self.leaves,
@@ -86,7 +86,7 @@ class BoostedTrees:
             "seed": self.seed,
             "deterministic": True,
             "force_row_wise": True,
-            "num_threads": threads_for(rows),
+            "num_threads": THREADS,
             "verbose": -1,
         }
 
@@ -103,7 +103,7 @@ class BoostedTrees:
             params={"verbose": -1, "min_data_in_bin": 3},
             free_raw_data=True,
         )
-        parameters = self._parameters(len(label))
+        parameters = self._parameters()
         self._booster = lgb.train(parameters, rows, num_boost_round=self.trees)
         return self
 
@@ -112,8 +112,7 @@ class BoostedTrees:
         booster = self._trained()
         if not len(features):
             return np.empty(0)
-        threads = threads_for(len(features))
-        probability = booster.predict(self._matrix(features), num_threads=threads)
+        probability = booster.predict(self._matrix(features), num_threads=THREADS)
         return kept_from_certainty(np.asarray(probability, dtype=np.float64))
 
     def _trained(self) -> "lgb.Booster":

@@ -277,7 +277,7 @@ def _known_then(as_of: datetime) -> list[str]:
 
 
 @settings(
-    max_examples=10,
+    max_examples=7,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],  # shrinking such logs takes minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture],

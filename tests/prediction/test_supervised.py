@@ -255,3 +255,22 @@ def test_predictions_are_a_result_that_cannot_be_changed(answers):
     assert isinstance(answers, Predictions)
     with pytest.raises(AttributeError):
         answers.contacts = None
+
+
+def test_a_fold_knows_nothing_that_came_after_its_window(shop_tables, now):
+    origin = now - 60 * DAY
+    end = pd.Timestamp(origin + 30 * DAY).tz_localize(None)
+    events = shop_tables["events"]
+    last = pd.DataFrame({"contact_id": ["c000"], "event_type": "end", "occurred_at": [end]})
+    past = pd.concat([events[events["occurred_at"] <= end], last])
+    later = events[events["occurred_at"] > end]
+    later = pd.concat([later.assign(event_type="invented")] * 5 + [later.assign(value=1e9)])
+    found = []
+    for tables in ([past], [past, later]):
+        market = Market.from_tables(
+            contacts=shop_tables["contacts"], events=pd.concat(tables), now=now
+        )
+        model = TargetModel("upgrade", label="event upgrade", horizon="30D")
+        found.append(model.backtest(market, origins=[origin]).to_dict())
+    assert found[0] == found[1]
+    assert not any("invented" in name for name in found[0]["features"])
