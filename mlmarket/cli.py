@@ -189,7 +189,7 @@ def init(
 def check(config: Config = _CONFIG, day: Day = None, output: Output = None) -> None:
     """Check the tables against the data contract, and say which questions can be answered."""
     from mlmarket.market import Market
-    from mlmarket.nightly.decisions import check_playbook
+    from mlmarket.nightly.playbook import check_playbook
     from mlmarket.nightly.preview import readiness
 
     night = _night(config, day, output)

@@ -99,7 +99,9 @@ class ChurnModel(SupervisedPredictor):
             grade="churn_risk",
             grades=(("low", 0.0), ("medium", 0.5), ("high", 0.8)),
         )
-        question = _question("churn", "Who is leaving", "no order", span, eligible, answer)
+        question = _question(
+            "churn", "Who is leaving, with no order", "no order", span, eligible, answer
+        )
         super().__init__(question, parameters={"horizon": span, "eligible": eligible})
 
 
@@ -109,7 +111,7 @@ def _question(
     gate = None if eligible == "contact" else Behaviour.parse(eligible)
     return Question(
         name=name,
-        text=f"{text}: '{label}' within {span}?",
+        text=f"{text} within {parse_duration(span).days} days?",
         label=Behaviour.parse(label),
         horizon=parse_duration(span),
         eligible=gate,

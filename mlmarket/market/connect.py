@@ -25,7 +25,15 @@ from mlmarket.market.violations import ContractViolationError, unreadable
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-__all__ = ["Source", "Workbench", "find_files", "fingerprint", "on_one_connection", "to_arrow"]
+__all__ = [
+    "Source",
+    "Workbench",
+    "find_files",
+    "fingerprint",
+    "matching_files",
+    "on_one_connection",
+    "to_arrow",
+]
 
 _BLOCK: Final = 1 << 20
 _PARQUET: Final = frozenset({".parquet", ".pq"})
@@ -77,14 +85,7 @@ def find_files(source: str, folder: Path, *, name: str) -> list[Path]:
     ConfigurationError
         Where there is none.
     """
-    pattern = folder / source
-    if pattern.is_file():
-        return [pattern]
-    found: list[Path] = []
-    if any(sign in source for sign in "*?["):
-        anchor = Path(pattern.anchor)
-        matching = anchor.glob(str(pattern.relative_to(anchor)))
-        found = sorted(path for path in matching if path.is_file())
+    found = matching_files(source, folder)
     if not found:
         raise ConfigurationError(
             f"Table '{name}' has no file at '{source}' (looked in {folder}).",
@@ -92,6 +93,31 @@ def find_files(source: str, folder: Path, *, name: str) -> list[Path]:
             f"correct `source` in [tables.{name}]; paths are relative to the configuration.",
         )
     return found
+
+
+def matching_files(source: str, folder: Path) -> list[Path]:
+    """Return the files that a path or pattern names, in order; none where there is none.
+
+    Parameters
+    ----------
+    source : str
+        A path, relative to `folder` or absolute; ``*`` stands for any characters of a name.
+    folder : Path
+        The folder of the configuration file.
+
+    Returns
+    -------
+    list of Path
+        Sorted.
+    """
+    pattern = folder / source
+    if pattern.is_file():
+        return [pattern]
+    if not any(sign in source for sign in "*?["):
+        return []
+    anchor = Path(pattern.anchor)
+    matching = anchor.glob(str(pattern.relative_to(anchor)))
+    return sorted(path for path in matching if path.is_file())
 
 
 def fingerprint(files: Iterable[Path]) -> str:

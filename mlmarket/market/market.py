@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -55,6 +55,10 @@ class Market:
     workbench: Workbench | None = None
     history: "ir.Table | None" = None
     contacts_derived: bool = False
+    _latest: dict[tuple[str, datetime | None], datetime] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """Latest times that were looked up: training asks for the same ones at every cutoff."""
 
     @classmethod
     def open(
@@ -285,17 +289,13 @@ class Market:
             local = declared if declared.tzinfo else declared.replace(tzinfo=self.zone)
             until = local.astimezone(UTC)
             return until if as_of is None else min(until, as_of.astimezone(UTC))
-        if as_of is not None:
-            table = table.filter(within(table[spec.time], until=as_of))
-            if AVAILABLE_AT in table.columns:
-                table = table.filter(
-                    within(table[AVAILABLE_AT].coalesce(table[spec.time]), until=as_of)
-                )
-        latest: datetime | None = table[spec.time].max().to_pyarrow().as_py()
-        until = datetime.fromtimestamp(0, UTC) if latest is None else latest.replace(tzinfo=UTC)
-        if as_of is not None and until >= as_of - timedelta(days=1):
+        key = (name, None if as_of is None else as_of.astimezone(UTC))
+        if key not in self._latest:
+            self._latest[key] = _latest_time(table, str(spec.time), as_of)
+        latest = self._latest[key]
+        if as_of is not None and latest >= as_of - timedelta(days=1):
             return as_of
-        return until
+        return latest
 
     def contacts(self, *, as_of: "datetime | ir.Table") -> "ir.Table":
         """Return the contacts known at an instant, with the attributes they had then.
@@ -351,3 +351,14 @@ def _market(opened: Assembly, settings: MarketSettings, workbench: Workbench) ->
         workbench=workbench,
         contacts_derived=opened.contacts_derived,
     )
+
+
+def _latest_time(table: "ir.Table", time: str, as_of: datetime | None) -> datetime:
+    """Return the latest time of the rows known at an instant; 1970 where there is none."""
+    if as_of is not None:
+        table = table.filter(within(table[time], until=as_of))
+        if AVAILABLE_AT in table.columns:
+            known = within(table[AVAILABLE_AT].coalesce(table[time]), until=as_of)
+            table = table.filter(known)
+    latest: datetime | None = table[time].max().to_pyarrow().as_py()
+    return datetime.fromtimestamp(0, UTC) if latest is None else latest.replace(tzinfo=UTC)

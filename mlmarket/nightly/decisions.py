@@ -1,26 +1,19 @@
 """What is decided tonight, and which files does a marketer find in the morning?"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from mlmarket.errors import ConfigurationError
-from mlmarket.expressions import Schema, Type, schema_of
 from mlmarket.market import Market
-from mlmarket.market.connect import find_files
-from mlmarket.nightly.models import predictors_of
+from mlmarket.nightly.playbook import check_playbook
 from mlmarket.nightly.segments import segment_sizes
-from mlmarket.nightly.settings import NightSettings
 from mlmarket.nightly.stages import StageOutput
 from mlmarket.orchestration import (
     Decisions,
     EarlierTickError,
-    Holdout,
-    Playbook,
     StateStore,
-    check_segments,
     decide,
-    load_playbook,
     segment_list,
     write_csv,
 )
@@ -30,83 +23,7 @@ if TYPE_CHECKING:
 
     from mlmarket.nightly.night import Night
 
-__all__ = ["check_playbook", "decide_night", "known_columns", "load_night_playbook"]
-
-_KINDS: Final = {"number": Type.NUMBER, "text": Type.TEXT, "time": Type.TIME}
-
-
-def load_night_playbook(config: Path, settings: NightSettings) -> Playbook:
-    """Read the segments and journeys that a configuration names.
-
-    Parameters
-    ----------
-    config : Path
-        ``mlmarket.toml``.
-    settings : NightSettings
-        Its content.
-
-    Returns
-    -------
-    Playbook
-        Checked to fit together.
-    """
-    folder = config.parent.absolute()
-
-    def files(patterns: list[str], name: str) -> list[Path]:
-        return [path for pattern in patterns for path in find_files(pattern, folder, name=name)]
-
-    journeys = settings.journeys
-    return load_playbook(
-        files(settings.segments.files, "segments"),
-        files(journeys.files, "journeys"),
-        holdout=Holdout(share=journeys.holdout, salt=journeys.holdout_salt),
-    )
-
-
-def known_columns(market: Market, settings: NightSettings) -> Schema:
-    """Return every column that a segment may use: predictions and attributes of contacts.
-
-    Parameters
-    ----------
-    market : Market
-        The tables.
-    settings : NightSettings
-        The questions, whether or not they can be answered tonight.
-
-    Returns
-    -------
-    mapping of str to Type
-        By name.
-    """
-    columns: dict[str, Type] = dict(schema_of(market.table("contacts")))
-    for predictor in predictors_of(settings):
-        columns |= {name: _KINDS[one.type] for name, one in predictor.outputs.items()}
-    return columns
-
-
-def check_playbook(night: "Night", market: Market) -> Playbook:
-    """Return tonight's segments and journeys, checked against the columns there will be.
-
-    Parameters
-    ----------
-    night : Night
-        Its configuration.
-    market : Market
-        The tables.
-
-    Returns
-    -------
-    Playbook
-        Checked.
-
-    Raises
-    ------
-    ConfigurationError
-        With file, segment and key.
-    """
-    playbook = load_night_playbook(night.config, night.settings)
-    check_segments(playbook.segments, known=known_columns(market, night.settings))
-    return playbook
+__all__ = ["decide_night"]
 
 
 def decide_night(

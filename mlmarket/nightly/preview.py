@@ -8,9 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mlmarket.market import Market, record_contacts
-from mlmarket.nightly.decisions import check_playbook
 from mlmarket.nightly.models import ModelStore, predictors_of
 from mlmarket.nightly.night import Night
+from mlmarket.nightly.playbook import check_playbook
 from mlmarket.nightly.predictions import join_predictions
 from mlmarket.nightly.quality import hold_gate
 from mlmarket.nightly.workspace import Workspace

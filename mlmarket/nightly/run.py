@@ -14,12 +14,13 @@ from typing import Any
 
 from mlmarket.market import Market, record_contacts
 from mlmarket.market.time import duration_text
-from mlmarket.nightly.decisions import check_playbook, decide_night, load_night_playbook
+from mlmarket.nightly.decisions import decide_night
 from mlmarket.nightly.folder import StageResult
 from mlmarket.nightly.gather import gather_report
 from mlmarket.nightly.inputs import input_fingerprints
 from mlmarket.nightly.models import ModelStore
 from mlmarket.nightly.night import Night
+from mlmarket.nightly.playbook import check_playbook, load_night_playbook
 from mlmarket.nightly.predictions import join_predictions, read_predictions, write_predictions
 from mlmarket.nightly.publish import build_database, is_newest, publish_to
 from mlmarket.nightly.quality import hold_gate

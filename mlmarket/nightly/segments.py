@@ -8,6 +8,7 @@ import numpy as np
 
 from mlmarket.evaluation import Interval, expected_total
 from mlmarket.market.columns import CONTACT_ID
+from mlmarket.nightly.playbook import load_night_playbook
 from mlmarket.orchestration import Decisions, Segment
 from mlmarket.prediction import SupervisedPredictor
 from mlmarket.reporting import SegmentSection
@@ -51,7 +52,7 @@ def segment_sections(
     Returns
     -------
     list of SegmentSection
-        In the order of the playbook.
+        In the order in which a marketer wrote them down: the first one leads the report.
     """
     sizes = segment_sizes(decisions)
     before = None if earlier is None else night.workspace.run(earlier).result("decisions")
@@ -59,7 +60,7 @@ def segment_sections(
     skipped = {row["segment"]: row["reason"] for row in decisions.skipped.to_pylist()}
     changes = decisions.changes.to_pylist()
     sections = []
-    for segment in decisions.playbook.segments:
+    for segment in _as_written(night, decisions):
         moved = [row["change"] for row in changes if row["segment"] == segment.name]
         predictor = _about(segment, predictors)
         expected, random_group = None, None
@@ -82,6 +83,15 @@ def segment_sections(
             )
         )
     return sections
+
+
+def _as_written(night: "Night", decisions: Decisions) -> list[Segment]:
+    """Return the segments in force in the order of their files; the state keeps them by name."""
+    written = load_night_playbook(night.config, night.settings).segments
+    places = {segment.name: place for place, segment in enumerate(written)}
+    return sorted(
+        decisions.playbook.segments, key=lambda one: (places.get(one.name, len(places)), one.name)
+    )
 
 
 def _rule(segment: Segment) -> str:

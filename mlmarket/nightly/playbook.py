@@ -1,0 +1,109 @@
+"""Which segments and journeys are in force tonight, and do they fit the columns there will be?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mlmarket.errors import ConfigurationError
+from mlmarket.expressions import Schema, Type, schema_of
+from mlmarket.market import Market
+from mlmarket.market.connect import matching_files
+from mlmarket.nightly.models import predictors_of
+from mlmarket.nightly.settings import NightSettings
+from mlmarket.orchestration import Holdout, Playbook, check_segments, load_playbook
+
+if TYPE_CHECKING:
+    from mlmarket.nightly.night import Night
+
+__all__ = ["check_playbook", "known_columns", "load_night_playbook"]
+
+_KINDS: Final = {"number": Type.NUMBER, "text": Type.TEXT, "time": Type.TIME}
+
+
+def load_night_playbook(config: Path, settings: NightSettings) -> Playbook:
+    """Read the segments and journeys that a configuration names.
+
+    Parameters
+    ----------
+    config : Path
+        ``mlmarket.toml``.
+    settings : NightSettings
+        Its content.
+
+    Returns
+    -------
+    Playbook
+        Checked to fit together.
+
+    Raises
+    ------
+    ConfigurationError
+        Where a file is missing or cannot be followed.
+    """
+    journeys = settings.journeys
+    return load_playbook(
+        _files(config, settings.segments.files, "segments"),
+        _files(config, journeys.files, "journeys"),
+        holdout=Holdout(share=journeys.holdout, salt=journeys.holdout_salt),
+    )
+
+
+def _files(config: Path, patterns: list[str], section: str) -> list[Path]:
+    """Return the files of a section in the order in which they are named."""
+    folder = config.parent.absolute()
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        files = matching_files(pattern, folder)
+        if not files:
+            raise ConfigurationError(
+                f"[{section}] names the file '{pattern}', which is not there (looked in {folder}).",
+                f"Tonight's {section} are written down in it.",
+                f"correct `files` in [{section}]; paths are relative to {config.name}.",
+            )
+        found |= dict.fromkeys(files)
+    return list(found)
+
+
+def known_columns(market: Market, settings: NightSettings) -> Schema:
+    """Return every column that a segment may use: predictions and attributes of contacts.
+
+    Parameters
+    ----------
+    market : Market
+        The tables.
+    settings : NightSettings
+        The questions, whether or not they can be answered tonight.
+
+    Returns
+    -------
+    mapping of str to Type
+        By name.
+    """
+    columns: dict[str, Type] = dict(schema_of(market.table("contacts")))
+    for predictor in predictors_of(settings):
+        columns |= {name: _KINDS[one.type] for name, one in predictor.outputs.items()}
+    return columns
+
+
+def check_playbook(night: "Night", market: Market) -> Playbook:
+    """Return tonight's segments and journeys, checked against the columns there will be.
+
+    Parameters
+    ----------
+    night : Night
+        Its configuration.
+    market : Market
+        The tables.
+
+    Returns
+    -------
+    Playbook
+        Checked.
+
+    Raises
+    ------
+    ConfigurationError
+        With file, segment and key.
+    """
+    playbook = load_night_playbook(night.config, night.settings)
+    check_segments(playbook.segments, known=known_columns(market, night.settings))
+    return playbook
