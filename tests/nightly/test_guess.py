@@ -8,7 +8,7 @@ import pytest
 from mlmarket.errors import ConfigurationError
 from mlmarket.market import Market
 from mlmarket.nightly import guess_columns, load_settings, write_starter
-from mlmarket.nightly.decisions import load_night_playbook
+from mlmarket.nightly.playbook import load_night_playbook
 
 RETAIL = """\
 InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country

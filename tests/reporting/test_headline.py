@@ -65,9 +65,7 @@ def test_a_segment_that_was_skipped_is_no_news(content, bought):
 
 def test_without_segments_the_people_scored_are_counted(content, purchase):
     told = headline(replace(content, segments=(), predictors=(purchase,)))
-    assert told.first.startswith(
-        "Who will buy within 30 days? 300 people were scored; we expect "
-    )
+    assert told.first.startswith("Who will buy within 30 days? 300 people were scored; we expect ")
     assert told.first.endswith(").")
 
 
