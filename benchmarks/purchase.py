@@ -33,9 +33,12 @@ from mlmarket.evaluation import (
 from mlmarket.features import Behaviour, SnapshotSpec, default_features
 from mlmarket.market import Market
 from mlmarket.market.samples import sample_folder
-from mlmarket.prediction.learner import BaseRate, BoostedTrees, LogisticModel
-from mlmarket.prediction.target import EstimatorLearner, blend
+from mlmarket.prediction.estimator import EstimatorLearner
+from mlmarket.prediction.learner import BaseRate
+from mlmarket.prediction.logistic import LogisticModel
+from mlmarket.prediction.target import blend
 from mlmarket.prediction.training import Snapshots, plan_training
+from mlmarket.prediction.trees import BoostedTrees
 
 RESAMPLES = 400
 PEERS: dict[str, Any] = {
@@ -69,7 +72,7 @@ def run(market: Market, *, horizon: timedelta, last: datetime, count: int) -> pd
     if plan is None:
         message = "No label window is closed."
         raise SystemExit(message)
-    snapshots = Snapshots(market, spec, known_at=until, most_rows=10**9, cutoffs=1)
+    snapshots = Snapshots(market, spec, known_at=until, most_rows=10**9, cutoffs=1, latest=until)
     rows = []
     for origin in origins:
         learn, judge = snapshots.at(plan.closed_at(origin)), snapshots.at([origin])
