@@ -182,6 +182,7 @@ def init(
 
     for path in write_starter(folder, orders, timezone=timezone):
         typer.echo(f"wrote {path}")
+    typer.echo(f"Times without a zone are read in {timezone}; if that is wrong, change it there.")
     typer.echo("Next: look at the mapping in mlmarket.toml, then run `mlmarket check`.")
 
 

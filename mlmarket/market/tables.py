@@ -299,7 +299,9 @@ def _missing(
 
 
 def _missing_column(column: ColumnSpec, spec: TableSpec, source: Source) -> Violation:
-    near = nearest(column.name, source.table.columns)
+    # A column that is one of the contract already is not meant for another.
+    free = [name for name in source.table.columns if name not in _names(spec)]
+    near = nearest(column.name, free)
     have = ", ".join(list(source.table.columns)[:12])
     fix = (
         f"rename '{near}' to '{column.name}', or map it: "

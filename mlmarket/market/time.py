@@ -155,6 +155,12 @@ def to_utc(moment: datetime) -> datetime:
     >>> to_utc(datetime.fromisoformat("2026-07-01T01:00+01:00")).isoformat()
     '2026-07-01T00:00:00'
     """
+    if not isinstance(moment, datetime):
+        raise ConfigurationError(
+            f"{moment!r} is a {type(moment).__name__}, not an instant.",
+            "Only an instant with a zone says what was known.",
+            "pass an aware datetime, such as datetime(2026, 7, 1, tzinfo=UTC).",
+        )
     if moment.tzinfo is None:
         raise ConfigurationError(
             f"The time {moment.isoformat()} has no zone.",

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mlmarket.errors import ConfigurationError
+from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.expressions import Schema, Type, schema_of
 from mlmarket.market import Market
+from mlmarket.market.columns import RESERVED_TYPES
 from mlmarket.market.connect import matching_files
 from mlmarket.nightly.models import predictors_of
 from mlmarket.nightly.settings import NightSettings
@@ -106,4 +107,23 @@ def check_playbook(night: "Night", market: Market) -> Playbook:
     """
     playbook = load_night_playbook(night.config, night.settings)
     check_segments(playbook.segments, known=known_columns(market, night.settings))
+    _check_goals(playbook, market)
     return playbook
+
+
+def _check_goals(playbook: Playbook, market: Market) -> None:
+    """Refuse a goal that nobody can reach because no table holds such behaviour."""
+    wanted = {journey.goal for journey in playbook.journeys}
+    if wanted <= set(RESERVED_TYPES):
+        return
+    known = set(RESERVED_TYPES)
+    if market.has("events"):
+        types = market.table("events").select("event_type").distinct().to_pyarrow()
+        known |= set(types.column("event_type").to_pylist())
+    for journey in playbook.journeys:
+        if journey.goal not in known:
+            raise ConfigurationError(
+                f"Journey '{journey.journey}', key 'goal': nobody ever did '{journey.goal}'.",
+                "People who reached the goal would go on being messaged.",
+                suggestion(journey.goal, known),
+            )

@@ -218,7 +218,7 @@ class SupervisedPredictor:
         question = self.question
         until = ordered[-1] + question.horizon
         refuse_open_windows(
-            market, question.label, cutoffs=ordered, horizon=question.horizon, known_at=None
+            market, question.label, cutoffs=ordered, horizon=question.horizon, known_at=until
         )
         plan = replace(self._plan(market, until), origins=ordered)
         last = plan.closed_at(ordered[-1])

@@ -287,9 +287,9 @@ class Snapshots:
         # Where no row can be late, what was known later is what was known then.
         key = cutoff, known_at if self._late else self.known_at
         if key not in self._labels:
-            refuse_open_windows(
-                self.market, label, cutoffs=[cutoff], horizon=horizon, known_at=self.known_at
-            )
+            # Where everything is known, whoever judges stands at the end of the window.
+            end = self.known_at or cutoff + horizon
+            refuse_open_windows(self.market, label, cutoffs=[cutoff], horizon=horizon, known_at=end)
             did = compile_label(self.market, label, at=cutoff, horizon=horizon, known_at=key[1])
             ids = did.to_pyarrow().column(CONTACT_ID).combine_chunks()
             found = pc.is_in(pa.array(contacts, pa.string()), value_set=ids.cast(pa.string()))

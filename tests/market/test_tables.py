@@ -256,3 +256,10 @@ def test_only_what_has_to_be_parsed_or_shifted_is_copied(tmp_path, now):
     shifted = Market.from_tables(orders=frame, timezone="Europe/Lisbon", now=now)
     names = {row[0] for row in shifted.workbench.connection.con.sql("SHOW TABLES").fetchall()}
     assert "orders" in names
+
+
+def test_a_column_of_the_contract_is_never_proposed_for_another():
+    orders = pa.table({"contact_id": ["a"], "ordered_at": [datetime(2026, 5, 1, 12)]})  # noqa: DTZ001
+    with pytest.raises(ContractViolationError, match="has no column 'order_id'") as refused:
+        Market.from_tables(orders=orders)
+    assert "ordered_at" not in refused.value.fix.partition("; it has")[0]

@@ -159,3 +159,14 @@ def test_a_spreadsheet_runs_nothing_that_a_contact_wrote(own_shop: Path, night_o
     written = {cell for cell in cells if any(text in cell for text in hostile)}
     assert {"'" + text for text in hostile if text != "Zoë"} | {"Zoë"} == written
     assert not [cell for cell in cells if cell[:1] in tuple("=@") or cell[:2] == "+1"]
+
+
+def test_a_goal_that_nobody_ever_reached_stops_the_night_before_it_trains(
+    own_shop: Path, night_of: Opens
+) -> None:
+    journey = next((own_shop / "journeys").glob("*.yaml"))
+    journey.write_text(
+        journey.read_text(encoding="utf-8").replace("goal: order", "goal: oder"), encoding="utf-8"
+    )
+    with pytest.raises(ConfigurationError, match="did you mean 'order'"):
+        run_night(night_of(own_shop, 20))
