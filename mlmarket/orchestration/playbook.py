@@ -37,9 +37,9 @@ class Playbook(StrictModel):
     Parameters
     ----------
     segments : tuple of Segment
-        The segments; sorted by name.
+        The segments.
     journeys : tuple of Journey
-        The journeys; sorted by name.
+        The journeys.
     holdout : Holdout
         Who is messaged by no journey.
     """

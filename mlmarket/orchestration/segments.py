@@ -89,7 +89,7 @@ def load_segments(path: Path | str) -> tuple[Segment, ...]:
     Returns
     -------
     tuple of Segment
-        Sorted by name.
+        In the order of the file.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def load_segments(path: Path | str) -> tuple[Segment, ...]:
     if not isinstance(listed, Mapping) or not listed:
         fix = "write each segment's name with its rule below it."
         raise DocumentError(path, "key 'segments'", "it holds no segments", fix)
-    return tuple(_segment(path, name, listed[name]) for name in sorted(listed))
+    return tuple(_segment(path, name, listed[name]) for name in listed)
 
 
 def _segment(path: Path | str, name: str, body: object) -> Segment:

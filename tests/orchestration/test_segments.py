@@ -41,8 +41,8 @@ def changed(old, new):
     return GOOD.replace(old, new)
 
 
-def test_segments_are_read_in_the_order_of_their_names(tmp_path):
-    best, likely = load(tmp_path, GOOD)
+def test_segments_are_read_in_the_order_of_the_file(tmp_path):
+    likely, best = load(tmp_path, GOOD)
     assert (best.name, best.top.share, best.when) == ("best", 0.1, None)
     assert likely.when == "purchase_probability_30d >= 0.30"
     check_segments((best, likely), known=KNOWN)
