@@ -99,7 +99,7 @@ def written(node: Node) -> str:
     str
         A text that parses to the same tree.
     """
-    raise NotImplementedError(type(node).__name__)
+    raise TypeError(type(node).__name__)
 
 
 def _inside(node: Node, lowest: int) -> str:

@@ -23,7 +23,8 @@ def test_numbers_and_safe_markup_stay_as_they_are():
 @given(st.text(alphabet=st.characters(codec=None)))
 @settings(max_examples=100)
 def test_whatever_comes_in_can_be_written_to_a_file(text):
-    str(visible(text)).encode("utf-8")
+    shown = str(visible(text))
+    assert shown.encode("utf-8").decode("utf-8") == shown
 
 
 def test_a_long_name_is_cut_with_an_ellipsis():
