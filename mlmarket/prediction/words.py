@@ -21,6 +21,7 @@ MODEL_NAMES: Final = {
 _A_YEAR_OF_ORIGINS: Final = 365
 _NOTABLE_ERROR: Final = 0.10
 _FEW_ORIGINS: Final = 3
+_FEW_PEOPLE: Final = 50
 
 
 def gain_in_words(contest: Contest) -> str:
@@ -88,6 +89,12 @@ def limits_in_words(
         )
     if len(contest.folds) < _FEW_ORIGINS:
         limits.append(f"It was judged at {len(contest.folds)} origin(s) only.")
+    people = _fewer_of_both(contest)
+    if people < _FEW_PEOPLE:
+        limits.append(
+            f"Of the people it was judged on, only {people} make up the smaller side, those who did "
+            "it or those who did not: with so few, the choice of the model may be luck."
+        )
     if plan.step < plan.horizon:
         limits.append(
             f"Origins are {duration_text(plan.step)} apart and windows "
@@ -101,3 +108,16 @@ def limits_in_words(
     limits += [f"'{name}' was not used: it {why}." for name, why in left_out]
     limits.append("It says who is likely to act, not whom a message would move.")
     return tuple(limits)
+
+
+def _fewer_of_both(contest: Contest) -> int:
+    """Return how many people did it, or did not, at any origin, whichever is fewer."""
+    sides = [
+        {
+            contact
+            for fold in contest.folds
+            for contact in fold.contact_id[fold.label == label].tolist()
+        }
+        for label in (0, 1)
+    ]
+    return min(map(len, sides))

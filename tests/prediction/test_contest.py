@@ -1,5 +1,7 @@
 """Whether the model is used only where it earned it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -127,6 +129,18 @@ def test_the_limits_name_what_the_reader_should_not_conclude(simulated_past, pla
     assert "missed by about 25%" in text
     assert "'owner' was not used: it looks like an outcome." in text
     assert limits[-1] == "It says who is likely to act, not whom a message would move."
+
+
+def test_a_contest_judged_on_few_people_says_so(simulated_past, plan):
+    contest = run_contest(simulated_past(seed=0, slope=1.0), plan, CANDIDATES)
+    folds = tuple(
+        replace(fold, contact_id=fold.contact_id[:40], label=fold.label[:40])
+        for fold in contest.folds
+    )
+    few = " ".join(limits_in_words(replace(contest, folds=folds), plan, 0.0, ()))
+    many = " ".join(limits_in_words(contest, plan, 0.0, ()))
+    assert "may be luck" in few
+    assert "may be luck" not in many
 
 
 def test_a_fitted_part_of_the_blend_has_scores_of_its_own(simulated_past, plan):
