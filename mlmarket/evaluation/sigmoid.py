@@ -21,6 +21,8 @@ __all__ = ["SigmoidCalibrator"]
 _LOGIT_FLOOR = 1e-12
 _LAST_STEP = 1e-11
 _MAX_STEPS = 200
+_SMALLEST_SHARE = 1e-10
+"""Of a step: below it, only rounding is left to decide."""
 
 
 class SigmoidCalibrator:
@@ -202,14 +204,27 @@ class _SigmoidPosterior:
             gain = float(gradient @ step)
             if gain <= _LAST_STEP * max(1.0, abs(height)):
                 return float(point[0]), float(point[1])
-            size = 1.0
-            while not self._height(point - size * step) <= height - 1e-4 * size * gain:
-                size /= 2.0
-            point = point - size * step
-            height = self._height(point)
+            lower, moved = self._downhill(point, step, height, gain)
+            if moved is None:
+                # Strictly convex, and no way down that the numbers can tell: this is the bottom.
+                return float(point[0]), float(point[1])
+            point, height = moved, lower
         what = f"The calibration did not settle in {_MAX_STEPS} steps."
         why = "Half-learned slopes would be published as probabilities."
         raise RunError(what, why, "look at the weights: are some of them extremely large?")
+
+    def _downhill(
+        self, point: FloatArray, step: FloatArray, height: float, gain: float
+    ) -> tuple[float, FloatArray | None]:
+        """Return where a step leads, halved until it leads down; no place where none does."""
+        size = 1.0
+        while size > _SMALLEST_SHARE:
+            moved = point - size * step
+            lower = self._height(moved)
+            if lower <= height - 1e-4 * size * gain and lower < height:
+                return lower, moved
+            size /= 2.0
+        return height, None
 
     def _height(self, point: FloatArray) -> float:
         slope, shift = point
