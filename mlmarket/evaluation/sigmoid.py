@@ -200,7 +200,7 @@ class _SigmoidPosterior:
         height = self._height(point)
         for _ in range(_MAX_STEPS):
             gradient, curvature = self._slopes(point)
-            step = np.linalg.solve(curvature, gradient)
+            step: FloatArray = np.asarray(np.linalg.solve(curvature, gradient), dtype=np.float64)
             gain = float(gradient @ step)
             if gain <= _LAST_STEP * max(1.0, abs(height)):
                 return float(point[0]), float(point[1])
