@@ -74,7 +74,8 @@ def normal_cutoffs(frame: object, *, zone: ZoneInfo) -> "pa.Table":
                 f"leave such rows out: frame.dropna(subset=['{column}']).",
             )
     ids = table.column(CONTACT_ID)
-    if not (_is_text(ids.type) or pa.types.is_integer(ids.type)):
+    # A frame without rows may have columns of no type.
+    if not (_is_text(ids.type) or pa.types.is_integer(ids.type) or pa.types.is_null(ids.type)):
         raise ConfigurationError(
             f"The column 'contact_id' of the cutoffs is {ids.type}, not text.",
             "A number with decimals or a date is written in more than one way.",

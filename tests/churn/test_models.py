@@ -61,11 +61,12 @@ def _with_another_future(tables, as_of):
         opened_at=past["messages"]["opened_at"].fillna(moment + pd.Timedelta("1s"))
     )
     events = [later["events"].assign(event_type="visit")] * 3
+    reopened = later["messages"].assign(opened_at=later["messages"]["sent_at"] + pd.Timedelta("1h"))
     return {
         "contacts": pd.concat([people.assign(created_at=pd.NaT), newcomers]),
         "orders": pd.concat([past["orders"], arrived, orders, orders.assign(contact_id="new1")]),
         "events": pd.concat([past["events"], *events, events[0].assign(event_type="invented")]),
-        "messages": pd.concat([opened, later["messages"].assign(opened_at=pd.NaT)]),
+        "messages": pd.concat([opened, reopened]),
     }
 
 
