@@ -163,16 +163,19 @@ def _content(database: Path) -> dict[str, object]:
 def tree_of() -> Callable[[Path], dict[str, tuple[int, bytes]]]:
     """Return how to read a folder as it is: every file, when it was written, and its bytes.
 
-    Not the lock: it holds nothing, and some versions of filelock touch it when they take it.
+    Of the lock only that it is there and empty: some versions of filelock touch it when they
+    take it.
     """
 
     def read(folder: Path) -> dict[str, tuple[int, bytes]]:
         return {
-            str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes())
+            str(path.relative_to(folder)): (
+                0 if path.name == ".mlmarket.lock" else path.stat().st_mtime_ns,
+                path.read_bytes(),
+            )
             if path.is_file()
             else (0, b"")
             for path in sorted(folder.rglob("*"))
-            if path.name != ".mlmarket.lock"
         }
 
     return read
