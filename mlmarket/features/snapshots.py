@@ -202,6 +202,9 @@ def _lent(market: "Market", table: "pa.Table | None") -> "Iterator[ir.Table | No
     backend = market.table("contacts").get_backend()
     if table is None:
         yield None
+    elif backend.name == "pyspark":
+        with backend.lent(table) as lent:
+            yield lent
     elif backend.name != "duckdb":
         yield ibis.memtable(table)
     else:

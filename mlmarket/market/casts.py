@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 import ibis
 import ibis.expr.datatypes as dt
 
+from mlmarket.market import spark_casts
 from mlmarket.market.columns import Kind
 
 if TYPE_CHECKING:
@@ -53,12 +54,6 @@ def _epoch_us(moment): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN2
 
 @ibis.udf.scalar.builtin(name="make_timestamp", signature=((dt.int64,), dt.Timestamp(scale=6)))
 def _make_timestamp(microseconds): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-
-
-@ibis.udf.scalar.builtin(
-    name="to_utc_timestamp", signature=((dt.Timestamp(scale=6), dt.string), dt.Timestamp(scale=6))
-)
-def _spark_to_utc(local, zone): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 
 @ibis.udf.scalar.builtin(
@@ -116,7 +111,7 @@ class Reading:
         if not self.shifts:
             return local
         if self.backend == "pyspark":
-            return cast("ir.TimestampValue", _spark_to_utc(local, self.zone))
+            return spark_casts.to_utc(local, str(self.zone))
         return self.drop_zone(_instant_in(self.zone, local))
 
     def drop_zone(self, moment: "ir.Value") -> "ir.TimestampValue":
@@ -153,7 +148,7 @@ class Reading:
         """
         if self.time_format is not None:
             return self._from_format(text, self.time_format)
-        written = cast("ir.TimestampValue", text.try_cast(_TIME))
+        written = self._iso(text)
         return cast(
             "ir.TimestampValue",
             ibis.cases(
@@ -163,17 +158,31 @@ class Reading:
             ),
         )
 
+    def _iso(self, text: "ir.StringValue") -> "ir.TimestampValue":
+        if self.backend == "pyspark":
+            return spark_casts.iso_time(text)
+        return cast("ir.TimestampValue", text.try_cast(_TIME))
+
     def _from_zoned(self, text: "ir.StringValue") -> "ir.TimestampValue":
+        if self.backend == "pyspark":
+            return spark_casts.iso_time(text)
         tight = text.re_replace(_SPACED_OFFSET, r"\1")
         whole = tight.re_replace(_NO_SECONDS, r"\1:00\2")
         return self.drop_zone(whole.try_cast('timestamp("UTC")'))
 
     def _from_format(self, text: "ir.StringValue", time_format: str) -> "ir.TimestampValue":
+        written = self._parsed(text, time_format)
         if _ZONE_DIRECTIVE.search(time_format):
-            return self.drop_zone(_parse_zoned(text, time_format))
-        written = cast("ir.TimestampValue", _parse_local(text, time_format))
+            return written
         is_day = _HOUR_DIRECTIVE.search(time_format) is None
         return self.to_utc(_day_end(written) if is_day else written)
+
+    def _parsed(self, text: "ir.StringValue", time_format: str) -> "ir.TimestampValue":
+        if self.backend == "pyspark":
+            return spark_casts.from_format(text, time_format)
+        if _ZONE_DIRECTIVE.search(time_format):
+            return self.drop_zone(_parse_zoned(text, time_format))
+        return cast("ir.TimestampValue", _parse_local(text, time_format))
 
     def as_written(self, text: "ir.StringValue") -> "ir.TimestampValue":
         """Return times written as text, for expressions: a day is its first instant.
@@ -209,10 +218,8 @@ class Reading:
             Missing where the text is no time.
         """
         if self.time_format is None:
-            return cast("ir.TimestampValue", text.try_cast(_TIME))
-        if _ZONE_DIRECTIVE.search(self.time_format):
-            return self.drop_zone(_parse_zoned(text, self.time_format))
-        return cast("ir.TimestampValue", _parse_local(text, self.time_format))
+            return self._iso(text)
+        return self._parsed(text, self.time_format)
 
     def without_zone(self, value: "ir.Value") -> "ir.BooleanValue | None":
         """Return which times of a column carry no zone of their own.
@@ -233,7 +240,7 @@ class Reading:
                 zoned = _ZONE_DIRECTIVE.search(self.time_format) is not None
                 return None if zoned else value.notnull()
             text = stripped(cast("ir.StringValue", value))
-            return cast("ir.BooleanValue", text.try_cast(_TIME).notnull() & ~text.re_search(_ZONED))
+            return cast("ir.BooleanValue", self._iso(text).notnull() & ~text.re_search(_ZONED))
         naive = dtype.is_date() or (dtype.is_timestamp() and dtype.timezone is None)
         return value.notnull() if naive else None
 
@@ -310,6 +317,8 @@ def cast_column(
     target = {Kind.MONEY: MONEY, Kind.NUMBER: "float64", Kind.INTEGER: "int64"}[kind]
     if value.type().is_string():
         value = stripped(cast("ir.StringValue", value))
+    elif reading.backend == "pyspark" and kind is Kind.MONEY and value.type().is_floating():
+        return spark_casts.money_of_float(cast("ir.FloatingValue", value))
     cast_value = value.try_cast(target)
     return _finite(cast_value) if kind is Kind.NUMBER else cast_value
 
