@@ -13,10 +13,11 @@ from mlmarket.prediction import Predictions
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["join_predictions", "read_predictions", "write_predictions"]
+__all__ = ["join_predictions", "no_reasons", "read_predictions", "write_predictions"]
 
 _CONTACTS: Final = "contacts.parquet"
 _MISSING: Final = "missing.parquet"
+_REASONS: Final = (CONTACT_ID, "predictor", "reason")
 
 
 def join_predictions(
@@ -50,8 +51,7 @@ def join_predictions(
         for name in answer.contacts.column_names:
             if name != CONTACT_ID:
                 columns[name] = answer.contacts.column(name).combine_chunks().take(place)
-    empty = pa.table({name: pa.array([], pa.string()) for name in _missing_columns()})
-    missing = pa.concat_tables([empty, *(answer.missing for answer in answers)])
+    missing = pa.concat_tables([no_reasons(), *(answer.missing for answer in answers)])
     return Predictions(
         pa.table(columns), missing.sort_by([(CONTACT_ID, "ascending"), ("predictor", "ascending")])
     )
@@ -63,8 +63,17 @@ def _moment(as_of: datetime) -> "pa.Scalar":
     return pa.scalar(to_utc(as_of), pa.timestamp("us"))
 
 
-def _missing_columns() -> tuple[str, str, str]:
-    return (CONTACT_ID, "predictor", "reason")
+def no_reasons() -> "pa.Table":
+    """Return the table of who has no prediction, and why, without a row.
+
+    Returns
+    -------
+    pyarrow.Table
+        ``contact_id, predictor, reason``.
+    """
+    import pyarrow as pa
+
+    return pa.table({name: pa.array([], pa.string()) for name in _REASONS})
 
 
 def write_predictions(predictions: Predictions, place: Path) -> None:

@@ -24,8 +24,9 @@ from mlmarket.nightly.playbook import check_playbook, load_night_playbook
 from mlmarket.nightly.predictions import join_predictions, read_predictions, write_predictions
 from mlmarket.nightly.publish import build_database, is_newest, publish_to
 from mlmarket.nightly.quality import hold_gate
+from mlmarket.nightly.scores import score_on_spark
 from mlmarket.nightly.stages import Progress, Silent, StageOutput, StageRunner, digest_of
-from mlmarket.prediction import SupervisedPredictor
+from mlmarket.prediction import Predictions, SupervisedPredictor
 
 __all__ = ["NightSummary", "run_night"]
 
@@ -181,6 +182,10 @@ class _Stages:
             )
             output.counts["trained"] = len(answering.trained)
             output.details["versions"] = {one.name: one.version_ for one in answering.predictors}
+            output.details["learned_from"] = {
+                one.name: {"contacts": one.evidence_.contacts, "rows": one.evidence_.rows}
+                for one in answering.predictors
+            }
             output.details["skipped"] = [(one.predictor, one.reason) for one in answering.skipped]
             _write_cards(answering.predictors, place)
 
@@ -191,20 +196,30 @@ class _Stages:
 
     def predictions(self, models: StageResult) -> StageResult:
         """Answer every question for everybody."""
+        night = self.night
 
         def work(place: Path, output: StageOutput) -> None:
-            answers = []
-            for predictor in self.answering():
-                self.runner.progress.working("predictions", f"asking '{predictor.name}'")
-                answers.append(predictor.predict(self.opened(), as_of=self.night.as_of))
-            joined = join_predictions(self.opened(), answers, as_of=self.night.as_of)
-            hold_gate(self.night, joined.contacts, self.answering())
+            joined = self._answers(inputs)
+            hold_gate(night, joined.contacts, self.answering())
             write_predictions(joined, place)
+            output.details["engine"] = night.settings.engine.name
             output.counts["contacts"] = joined.contacts.num_rows
             output.counts["missing"] = joined.missing.num_rows
 
         inputs = digest_of(self.base, models.details["versions"])
         return self.runner.run("predictions", inputs, work)
+
+    def _answers(self, inputs: str) -> Predictions:
+        """Ask every predictor about everybody, here or on Spark."""
+        progress, as_of = self.runner.progress, self.night.as_of
+        if self.night.on_spark:
+            progress.working("predictions", "scoring on Spark")
+            return score_on_spark(self.night, self.opened(), self.answering(), inputs=inputs)
+        answers = []
+        for predictor in self.answering():
+            progress.working("predictions", f"asking '{predictor.name}'")
+            answers.append(predictor.predict(self.opened(), as_of=as_of))
+        return join_predictions(self.opened(), answers, as_of=as_of)
 
     def decisions(self, predictions: StageResult) -> StageResult:
         """Decide segments and journeys, commit them, and export lists and outbox."""

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from mlmarket.errors import ConfigurationError
 from mlmarket.features import Feature, SnapshotSpec, build
 from mlmarket.features.labels import refuse_open_windows
+from mlmarket.features.snapshots import lent
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.time import duration_text, to_utc
+from mlmarket.prediction.distributed import answers_frame, is_on_spark
 from mlmarket.prediction.evidence import Evidence
 from mlmarket.prediction.fitted import Fitted, read_card
 from mlmarket.prediction.predictor import DeclinedError, Predictions, Schema
@@ -30,7 +32,9 @@ from mlmarket.prediction.study import (
 from mlmarket.prediction.training import TrainingPlan, plan_training
 
 if TYPE_CHECKING:
+    import ibis.expr.types as ir
     import pyarrow as pa
+    from pyspark.sql import DataFrame
 
     from mlmarket.market import Market
 
@@ -253,17 +257,63 @@ class SupervisedPredictor:
         """
         import pyarrow as pa
 
-        fitted = self._require_fitted()
         asked = None if contacts is None else _distinct_ids(contacts)
-        spec = SnapshotSpec(self.question.eligible, fitted.features)
         only = None if asked is None else pa.table({CONTACT_ID: pa.array(asked, pa.string())})
-        batches = build(market, spec, cutoffs=[as_of], only=only)
-        table = pa.concat_tables([fitted.answer(batch, self.question) for batch in batches])
+        table = self._answers(market, as_of, only)
         everybody = market.contacts(as_of=as_of).select(CONTACT_ID).to_pyarrow()
         known = set(everybody.column(CONTACT_ID).to_pylist())
         answered = set(table.column(CONTACT_ID).to_pylist())
         silent = sorted((known if asked is None else set(asked)) - answered)
         return Predictions(table, self._missing(silent, known, as_of))
+
+    def answer(self, batch: "pa.RecordBatch") -> "pa.Table":
+        """Return the answers for some rows of features.
+
+        Parameters
+        ----------
+        batch : pyarrow.RecordBatch
+            As :func:`mlmarket.features.build` yields it, without a label.
+
+        Returns
+        -------
+        pyarrow.Table
+            ``contact_id`` and the columns of :attr:`outputs`, in the order of the rows.
+        """
+        return self._require_fitted().answer(batch, self.question)
+
+    def predict_on_spark(
+        self, market: "Market", *, as_of: datetime, only: "ir.Table | None" = None
+    ) -> "DataFrame":
+        """Return the answers as a frame of Spark, which its workers compute when it is used.
+
+        Parameters
+        ----------
+        market : Market
+            On Spark.
+        as_of : datetime
+            Rows after it are not looked at.
+        only : ibis.expr.types.Table, optional
+            Only contacts whose ``contact_id`` is in it; a table of the same Spark.
+
+        Returns
+        -------
+        pyspark.sql.DataFrame
+            ``contact_id`` and the columns of :attr:`outputs`, a row for each eligible contact, in
+            no order.
+
+        Raises
+        ------
+        ConfigurationError
+            Where the market is not on Spark, or `as_of` has no zone.
+        """
+        if not is_on_spark(market):
+            raise ConfigurationError(
+                "This market is not on Spark.",
+                "Its workers can only read tables that are there.",
+                "open it with Market.open(path, spark=session), or call predict().",
+            )
+        features = self._require_fitted().features
+        return answers_frame(self, features, market, as_of=as_of, only=only)
 
     def shortfall(self, market: "Market", *, as_of: datetime) -> str:
         """Return what the predictor lacks to learn, without learning.
@@ -368,6 +418,35 @@ class SupervisedPredictor:
             known_at=known_at,
             most_rows=self.most_rows,
         )
+
+    def _answers(self, market: "Market", as_of: datetime, only: "pa.Table | None") -> "pa.Table":
+        import pyarrow as pa
+
+        features = self._require_fitted().features
+        if is_on_spark(market):
+            with lent(market, only) as chosen:
+                found = self.predict_on_spark(market, as_of=as_of, only=chosen)
+                return found.toArrow().sort_by(CONTACT_ID).combine_chunks()
+        spec = SnapshotSpec(self.question.eligible, features)
+        batches = build(market, spec, cutoffs=[as_of], only=only)
+        return pa.concat_tables([self.answer(batch) for batch in batches])
+
+    def reasons(self, contacts: Sequence[str], *, as_of: datetime) -> "pa.Table":
+        """Return why contacts that are known have no answer.
+
+        Parameters
+        ----------
+        contacts : sequence of str
+            Who has none.
+        as_of : datetime
+            When they were asked about.
+
+        Returns
+        -------
+        pyarrow.Table
+            ``contact_id, predictor, reason``.
+        """
+        return self._missing(list(contacts), set(contacts), as_of)
 
     def _missing(self, contacts: list[str], known: set[str], as_of: datetime) -> "pa.Table":
         import pyarrow as pa
