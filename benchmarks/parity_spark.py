@@ -86,7 +86,7 @@ def differences(one: pa.Table, other: pa.Table) -> Iterator[Difference]:
     for name in one.column_names:
         left, right = one.column(name), other.column(name)
         if not pa.types.is_floating(left.type) and not pa.types.is_integer(left.type):
-            same = pc.equal(left.cast(right.type), right).fill_null(value=False)
+            same = pc.fill_null(pc.equal(left.cast(right.type), right), pa.scalar(value=False))
             alike = pc.or_(same, pc.and_(left.is_null(), right.is_null()))
             yield Difference(name, 0.0, 0.0, len(left) - (pc.sum(alike).as_py() or 0))
             continue
