@@ -18,7 +18,9 @@ class Operation(StrEnum):
     COUNT = "count"
     TOTAL = "total"
     MEAN = "mean"
+    MINIMUM = "minimum"
     MAXIMUM = "maximum"
+    LAST = "last"
     RECENCY = "recency"
     FIRST_TOUCH = "first_touch"
     DAYS_ACTIVE = "days_active"
@@ -72,7 +74,9 @@ class Feature:
             Operation.COUNT: f"number of {rows}; 0 without rows",
             Operation.TOTAL: f"summed value of {rows}, in currency; 0 without rows",
             Operation.MEAN: f"mean value of {rows}, in currency; missing without rows",
+            Operation.MINIMUM: f"smallest value of {rows}, in currency; missing without rows",
             Operation.MAXIMUM: f"largest value of {rows}, in currency; missing without rows",
+            Operation.LAST: f"value of the last of {rows}, in currency; missing without rows",
             Operation.RECENCY: f"days since the last of {rows}; missing without rows",
             Operation.FIRST_TOUCH: f"days since the first of {rows}; missing without rows",
             Operation.DAYS_ACTIVE: f"number of days with {rows}; 0 without rows",

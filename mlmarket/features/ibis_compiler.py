@@ -185,19 +185,38 @@ def _sums_of_rows(past: "ir.Table", base: dict[str, Feature], keys: list[str]) -
     behaviours = _behaviours(base)
     # Each condition is computed once for a row, not once for each feature that uses it.
     marks = {f"is_{place}": matches(past, one) for place, one in enumerate(behaviours)}
-    past = past.mutate(**marks)
+    past = _with_last_values(past.mutate(**marks), base, behaviours, keys)
     measures: dict[str, Any] = {}
     for name, feature in base.items():
-        here = past[f"is_{behaviours.index(cast('Behaviour', feature.behaviour))}"]
-        for suffix, measure in _row_measures(past, feature, here).items():
+        place = behaviours.index(cast("Behaviour", feature.behaviour))
+        for suffix, measure in _row_measures(past, feature, place).items():
             measures[f"{name}{suffix}"] = measure
     return past.group_by(keys).aggregate(**measures)
 
 
-def _row_measures(past: "ir.Table", feature: Feature, here: Any) -> "dict[str, ir.Value]":  # noqa: ANN401
+def _with_last_values(
+    past: "ir.Table", base: dict[str, Feature], behaviours: list[Behaviour], keys: list[str]
+) -> "ir.Table":
+    """Mark the rows with the last value of each behaviour whose last value is asked for."""
+    asked = {f.behaviour for f in base.values() if f.operation is Operation.LAST}
+    valued = {
+        f"youngest_{place}": past.age.min(where=past[f"is_{place}"] & past.value.notnull())
+        for place, one in enumerate(behaviours)
+        if one in asked
+    }
+    if not valued:
+        return past
+    past = past.group_by(keys).mutate(**valued)
+    places = [name.rpartition("_")[2] for name in valued]
+    last = {f"is_last_{n}": past[f"is_{n}"] & (past.age == past[f"youngest_{n}"]) for n in places}
+    return past.mutate(**last)
+
+
+def _row_measures(past: "ir.Table", feature: Feature, place: int) -> "dict[str, ir.Value]":
     """Return what a feature is made of; a feature of one sum has no suffix."""
-    inside = here & _inside(past, feature)
     operation = feature.operation
+    here = past[f"is_last_{place}" if operation is Operation.LAST else f"is_{place}"]
+    inside = here & _inside(past, feature)
     if operation is Operation.TREND:
         before = here & ~_inside(past, feature) & _inside(past, feature, spans=2)
         return {"_now": past.count(where=inside), "_before": past.count(where=before)}
@@ -207,7 +226,9 @@ def _row_measures(past: "ir.Table", feature: Feature, here: Any) -> "dict[str, i
         "": {
             Operation.COUNT: past.count,
             Operation.TOTAL: past.value.sum,
+            Operation.MINIMUM: past.value.min,
             Operation.MAXIMUM: past.value.max,
+            Operation.LAST: past.value.max,
             Operation.RECENCY: past.age.min,
             Operation.FIRST_TOUCH: past.age.max,
         }[operation](where=inside)
