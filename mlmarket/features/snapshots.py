@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final, cast
 from mlmarket.errors import ConfigurationError
 from mlmarket.features.behaviour import Behaviour
 from mlmarket.features.cutoffs import cutoff_frame
+from mlmarket.features.engine import Engine, choose_engine
 from mlmarket.features.feature import Feature
 from mlmarket.features.ibis_compiler import compile_features
 from mlmarket.features.labels import LABEL, compile_label, refuse_open_windows
+from mlmarket.features.sweeping import Sweep
 from mlmarket.market.columns import AS_OF, CONTACT_ID
 from mlmarket.market.time import duration_text, to_utc
 
@@ -87,6 +89,7 @@ def build(
     cutoffs: "Sequence[datetime] | pd.DataFrame | pa.Table",
     known_at: datetime | None = None,
     only: "pa.Table | None" = None,
+    engine: str = Engine.AUTO,
 ) -> "Iterator[pa.RecordBatch]":
     """Return point-in-time rows, batch by batch.
 
@@ -104,30 +107,40 @@ def build(
         Label rows that became available later are not seen.
     only : pyarrow.Table, optional
         Only contacts whose ``contact_id`` is in it.
+    engine : {"auto", "reference", "sweep"}, default "auto"
+        What computes it; by default the sweep where it can, see
+        :func:`mlmarket.features.engine.choose_engine`. The numbers are the same.
 
     Returns
     -------
     iterator of pyarrow.RecordBatch
-        ``contact_id, as_of``, a column a feature, and ``label`` (int8) where one is asked; by
-        cutoff in the order given, then by contact. Of a frame, by ``as_of`` and contact. At least
-        one batch a cutoff, if without rows.
+        ``contact_id, as_of``, a column a feature, and ``label`` (int8) where one is asked. Each
+        batch is of one cutoff; those of a cutoff ascend by contact, but those of different cutoffs
+        may take turns. Of a frame, by ``as_of`` and contact. At least one batch a cutoff, if
+        without rows.
 
     Raises
     ------
     OpenLabelWindowError
         Where a label window has not ended.
     ConfigurationError
-        Where a frame lacks a column or an instant has no zone.
+        Where a frame lacks a column, an instant has no zone, or the engine cannot do it.
     """
     if isinstance(cutoffs, Sequence):
         moments = list(cutoffs)
         for moment in moments:
             to_utc(moment)
         _refuse_open(market, spec, moments, known_at)
+        store = choose_engine(market, spec, engine).store
+        if store is not None:
+            return Sweep(market, spec, store, known_at=known_at, only=only).at_instants(moments)
         return _at_instants(market, spec, moments, known_at, only)
     frame = cutoff_frame(cutoffs, zone=market.zone)
     naive = cast("list[datetime]", frame.column(AS_OF).unique().to_pylist())
     _refuse_open(market, spec, [moment.replace(tzinfo=UTC) for moment in naive], known_at)
+    store = choose_engine(market, spec, engine).store
+    if store is not None:
+        return _swept_frame(market, Sweep(market, spec, store, known_at=known_at, only=only), frame)
     return _at_frame(market, spec, frame, known_at, only)
 
 
@@ -161,6 +174,11 @@ def _at_frame(
 ) -> "Iterator[pa.RecordBatch]":
     with _lent(market, frame) as at, _lent(market, only) as chosen:
         yield from _batches(_rows(market, spec, at, known_at, chosen))
+
+
+def _swept_frame(market: "Market", sweep: Sweep, frame: "pa.Table") -> "Iterator[pa.RecordBatch]":
+    with _lent(market, frame) as at:
+        yield from sweep.at_pairs(at, frame)
 
 
 def _batches(table: "ir.Table") -> "Iterator[pa.RecordBatch]":

@@ -47,6 +47,8 @@ class Market:
         What contacts looked like on earlier nights, see :mod:`mlmarket.market.history`.
     contacts_derived : bool, default False
         Whether contacts come from the other tables, because there was no table of them.
+    store_folder : Path, optional
+        Where rows prepared for features are kept from one night to the next.
     """
 
     tables: Mapping[str, "ir.Table"]
@@ -55,6 +57,9 @@ class Market:
     workbench: Workbench | None = None
     history: "ir.Table | None" = None
     contacts_derived: bool = False
+    store_folder: Path | None = None
+    prepared: dict[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was prepared from the tables, and is kept as long as they are open."""
     _latest: dict[tuple[str, datetime | None], datetime] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

@@ -278,7 +278,15 @@ def _assert_equal(frame: pd.DataFrame, features: tuple[Feature, ...], acts: list
 
 
 def _build(market, spec, cutoffs, **options) -> pd.DataFrame:
-    return pa.Table.from_batches(build(market, spec, cutoffs=cutoffs, **options)).to_pandas()
+    """Build by both engines, which have to agree to the last digit."""
+    reference, swept = (
+        pa.Table.from_batches(build(market, spec, cutoffs=cutoffs, engine=engine, **options))
+        for engine in ("reference", "auto")
+    )
+    assert swept.schema == reference.schema
+    frame = reference.to_pandas()
+    pd.testing.assert_frame_equal(swept.to_pandas(), frame, rtol=1e-14, atol=0)
+    return frame
 
 
 def _known_then(as_of: datetime) -> list[str]:
