@@ -253,12 +253,10 @@ def _coded_rows(market: "Market", behaviours: Sequence[Behaviour]) -> "ir.Table"
     import ibis
 
     rows = behaviour_rows(market, behaviours)
-    marks: dict[str, Any] = {}
-    for begin in range(0, len(behaviours), BITS):
-        word: Any = ibis.literal(0, "int64")
-        for bit, one in enumerate(behaviours[begin : begin + BITS]):
-            word += matches(rows, one).cast("int64") * ibis.literal(1 << bit, "int64")
-        marks[f"marks_{begin // BITS}"] = word
+    marks = {
+        f"marks_{begin // BITS}": _word(rows, behaviours[begin : begin + BITS])
+        for begin in range(0, len(behaviours), BITS)
+    }
     occurred, known = (_microseconds(rows[name]) for name in (OCCURRED_AT, AVAILABLE_AT))
     value = (rows.value.cast("decimal(38, 4)") * 10_000).cast("int64")
     coded = rows.select(
@@ -270,6 +268,37 @@ def _coded_rows(market: "Market", behaviours: Sequence[Behaviour]) -> "ir.Table"
     )
     met: Any = ibis.or_(*(coded[name] != 0 for name in marks))
     return coded.filter(met)
+
+
+def _word(rows: "ir.Table", behaviours: Sequence[Behaviour]) -> Any:  # noqa: ANN401 - Ibis values
+    """Return a word whose bits say which behaviours a row belongs to."""
+    import ibis
+
+    by_type: dict[str, dict[str, int]] = {"activity": {}, "outcomes": {}}
+    word: Any = ibis.literal(0, "int64")
+    for bit, one in enumerate(behaviours):
+        if one.where is not None:
+            word += matches(rows, one).cast("int64") * ibis.literal(1 << bit, "int64")
+            continue
+        for kind in one.types:
+            bits = by_type[one.table]
+            bits[kind] = bits.get(kind, 0) | 1 << bit
+    # One look at the type for all conditions that ask for nothing else.
+    found = {table: _by_type(rows, bits) for table, bits in by_type.items() if bits}
+    if len(found) == 2:
+        of_outcomes = rows["source"] == "outcomes"
+        return word + of_outcomes.ifelse(found["outcomes"], found["activity"])
+    for table, bits in found.items():
+        same = rows["source"] == "outcomes"
+        word += (same if table == "outcomes" else ~same).ifelse(bits, 0)
+    return word
+
+
+def _by_type(rows: "ir.Table", bits: dict[str, int]) -> Any:  # noqa: ANN401 - Ibis values
+    import ibis
+
+    cases = ((kind, ibis.literal(mine, "int64")) for kind, mine in sorted(bits.items()))
+    return rows["type"].cases(*cases, else_=ibis.literal(0, "int64"))
 
 
 def _microseconds(time: Any) -> Any:  # noqa: ANN401 - Ibis values

@@ -36,12 +36,15 @@ class TableCheck:
         What breaks the contract.
     notes : tuple of Note
         What is worth knowing.
+    clean : frozenset of str
+        Columns of text that are in the contract's form as they came, in every row.
     """
 
     read: int
     kept: int
     violations: tuple[Violation, ...]
     notes: tuple[Note, ...]
+    clean: frozenset[str] = frozenset()
 
 
 def check_rows(mapped: MappedTable, *, now: datetime) -> TableCheck:
@@ -74,7 +77,8 @@ def check_rows(mapped: MappedTable, *, now: datetime) -> TableCheck:
             violations.append(_violation(mapped, rule, counted[f"broken_{place}"]))
     violations += _duplicates(mapped)
     notes = (*mapped.notes, *_notes(mapped, counted))
-    return TableCheck(read, kept, tuple(violations), notes)
+    clean = {name for name in mapped.columns if counted.get(f"changed {name}") == 0}
+    return TableCheck(read, kept, tuple(violations), notes, frozenset(clean))
 
 
 def _count(mapped: MappedTable, rules: list[Rule]) -> dict[str, int]:
@@ -85,6 +89,8 @@ def _count(mapped: MappedTable, rules: list[Rule]) -> dict[str, int]:
     }
     for name, column in mapped.columns.items():
         measures[f"filled {name}"] = ~column.is_blank()
+        if column.value.type().is_string() and column.original.type().is_string():
+            measures[f"changed {name}"] = ~column.value.identical_to(column.original)
     for name, value in mapped.extras.items():
         measures[f"filled {name}"] = value.notnull()
     zone = mapped.columns.get("timezone")
