@@ -14,6 +14,7 @@ from mlmarket.features.program import (
     BITS,
     CLASS_WIDTH,
     NO_VALUE,
+    TALLY_WIDTH,
     ClassPart,
     Integers,
     Program,
@@ -97,38 +98,41 @@ class Ahead(NamedTuple):
     known_at: int
 
 
-def _add(slots: Integers, program: Program, which: int, age: int, value: int) -> None:
-    """Add a row to the sums of a condition it meets; rows come the oldest first."""
-    first, last = program.edges_begin[which], program.edges_begin[which + 1]
-    begin = program.slots_begin[which]
-    tally = begin + (last - first + 1) * CLASS_WIDTH
+# Inner functions take numbers and at most one array: handing on the whole program for each row or
+# feature costs more than the work.
+
+
+def _class_of(edges: Integers, first: int, last: int, age: int) -> int:
+    """Return which class of a condition an age belongs to."""
     edge = first
-    while edge < last and age >= program.edges[edge]:
+    while edge < last and age >= edges[edge]:
         edge += 1
-    here = begin + (edge - first) * CLASS_WIDTH
-    slots[here + _ROWS] += 1
-    slots[tally + _YOUNGEST] = age
-    if slots[tally + _OLDEST] < 0:
-        slots[tally + _OLDEST] = age
-    if value != NO_VALUE and program.wants_values[which]:
-        slots[here + _VALUED] += 1
-        slots[here + _SUM] += value
-        slots[here + _SMALLEST] = min(slots[here + _SMALLEST], value)
-        slots[here + _LARGEST] = max(slots[here + _LARGEST], value)
-        if slots[tally + _LAST_AGE] != age or value > slots[tally + _LAST_VALUE]:
-            slots[tally + _LAST_VALUE] = value
-        slots[tally + _LAST_AGE] = age
-    if program.wants_days[which]:
-        day = age // _DAY
-        before = slots[tally + _LAST_DAY]
-        if day != before:
-            slots[here + _DAYS] += 1
-            slots[tally + _ALL_DAYS] += 1
-            if before < 0:
-                slots[tally + _FIRST_DAY] = day
-            else:
-                slots[tally + _SQUARES] += (before - day) * (before - day)
-            slots[tally + _LAST_DAY] = day
+    return edge - first
+
+
+def _add_value(slots: Integers, here: int, tally: int, age: int, value: int) -> None:
+    """Add a value to the sums of a class, and keep the last one."""
+    slots[here + _VALUED] += 1
+    slots[here + _SUM] += value
+    slots[here + _SMALLEST] = min(slots[here + _SMALLEST], value)
+    slots[here + _LARGEST] = max(slots[here + _LARGEST], value)
+    if slots[tally + _LAST_AGE] != age or value > slots[tally + _LAST_VALUE]:
+        slots[tally + _LAST_VALUE] = value
+    slots[tally + _LAST_AGE] = age
+
+
+def _add_day(slots: Integers, here: int, tally: int, day: int) -> None:
+    """Count a day, and the gap to the one before, unless the day is counted already."""
+    before = slots[tally + _LAST_DAY]
+    if day == before:
+        return
+    slots[here + _DAYS] += 1
+    slots[tally + _ALL_DAYS] += 1
+    if before < 0:
+        slots[tally + _FIRST_DAY] = day
+    else:
+        slots[tally + _SQUARES] += (before - day) * (before - day)
+    slots[tally + _LAST_DAY] = day
 
 
 def _total(slots: Integers, begin: int, classes: int, part: int) -> int:
@@ -147,13 +151,8 @@ def _money(value: int) -> float:
     return (whole + rest / _MONEY) * (1.0 if value > 0 else -1.0)
 
 
-def _over_values(slots: Integers, program: Program, feature: int, begin: int, tally: int) -> float:
-    """Return a feature that is made of values."""
-    code, classes = program.code[feature], program.upto[feature]
-    if code == 5:
-        age = slots[tally + _LAST_AGE]
-        inside = 0 <= age < program.span[feature]
-        return _money(slots[tally + _LAST_VALUE]) if inside else np.nan
+def _over_values(slots: Integers, code: int, classes: int, begin: int) -> float:
+    """Return a feature that is made of values, other than the last."""
     if code == 1:
         return _money(_total(slots, begin, classes, _SUM))
     valued = _total(slots, begin, classes, _VALUED)
@@ -169,39 +168,45 @@ def _over_values(slots: Integers, program: Program, feature: int, begin: int, ta
     return _money(found)
 
 
-def _over_days(slots: Integers, program: Program, feature: int, begin: int, tally: int) -> float:
-    """Return a feature that is made of days with rows."""
-    code = program.code[feature]
-    if code == 8:
-        return float(_total(slots, begin, program.upto[feature], _DAYS))
-    gaps = slots[tally + _ALL_DAYS] - 1
-    span = slots[tally + _FIRST_DAY] - slots[tally + _LAST_DAY]
-    if code == 9:
-        return span / gaps if gaps >= 1 else np.nan
-    if gaps < 2:
-        return np.nan
-    above = float(gaps * slots[tally + _SQUARES] - span * span)
-    return float(np.sqrt(above / float(gaps * (gaps - 1))))
-
-
-def _number(slots: Integers, program: Program, feature: int) -> float:
-    """Return one feature, made of the sums of its condition."""
-    code, which, classes = program.code[feature], program.condition[feature], program.upto[feature]
-    begin = program.slots_begin[which]
-    edges = program.edges_begin[which + 1] - program.edges_begin[which]
-    tally = begin + (edges + 1) * CLASS_WIDTH
-    if code == 0:
-        return float(_total(slots, begin, classes, _ROWS))
-    if code <= 5:
-        return _over_values(slots, program, feature, begin, tally)
+def _over_all_ages(slots: Integers, code: int, span: int, tally: int) -> float:
+    """Return a feature that is made of what is kept over all ages."""
+    if code == 5:
+        age = slots[tally + _LAST_AGE]
+        return _money(slots[tally + _LAST_VALUE]) if 0 <= age < span else np.nan
     if code <= 7:
         age = slots[tally + (_YOUNGEST if code == 6 else _OLDEST)]
         return age / _DAY if age >= 0 else np.nan
-    if code <= 10:
-        return _over_days(slots, program, feature, begin, tally)
-    now = _total(slots, begin, classes, _ROWS)
-    before = _total(slots, begin, program.twice[feature], _ROWS) - now
-    return float(np.log((now + 1) / (before + 1)))
+    gaps = slots[tally + _ALL_DAYS] - 1
+    days = slots[tally + _FIRST_DAY] - slots[tally + _LAST_DAY]
+    if code == 9:
+        return days / gaps if gaps >= 1 else np.nan
+    if gaps < 2:
+        return np.nan
+    above = float(gaps * slots[tally + _SQUARES] - days * days)
+    return float(np.sqrt(above / float(gaps * (gaps - 1))))
+
+
+def _finish(
+    slots: Integers, program: Program, numbers: npt.NDArray[np.float64], place: int
+) -> None:
+    """Make every feature of the sums of its condition."""
+    for feature in range(program.code.size):
+        code, which = program.code[feature], program.condition[feature]
+        classes, begin = program.upto[feature], program.slots_begin[which]
+        if code == 0:
+            number = float(_total(slots, begin, classes, _ROWS))
+        elif 1 <= code <= 4:
+            number = _over_values(slots, code, classes, begin)
+        elif code == 8:
+            number = float(_total(slots, begin, classes, _DAYS))
+        elif code == 11:
+            now = _total(slots, begin, classes, _ROWS)
+            both = _total(slots, begin, program.twice[feature], _ROWS)
+            number = float(np.log((now + 1) / (both - now + 1)))
+        else:
+            tally = program.slots_begin[which + 1] - TALLY_WIDTH
+            number = _over_all_ages(slots, code, program.span[feature], tally)
+        numbers[feature, place] = number
 
 
 def _look_back(
@@ -222,7 +227,19 @@ def _look_back(
                 low = marks & -marks
                 marks ^= low
                 which = program.local[word * BITS + _BIT_OF[low % 67]]
-                _add(slots, program, which, as_of - time, value)
+                first, last = program.edges_begin[which], program.edges_begin[which + 1]
+                age = as_of - time
+                begin, tally = program.slots_begin[which], program.slots_begin[which + 1]
+                tally -= TALLY_WIDTH
+                here = begin + _class_of(program.edges, first, last, age) * CLASS_WIDTH
+                slots[here + _ROWS] += 1
+                slots[tally + _YOUNGEST] = age
+                if slots[tally + _OLDEST] < 0:
+                    slots[tally + _OLDEST] = age
+                if value != NO_VALUE and program.wants_values[which]:
+                    _add_value(slots, here, tally, age, value)
+                if program.wants_days[which]:
+                    _add_day(slots, here, tally, age // _DAY)
     return rows[1]
 
 
@@ -257,19 +274,20 @@ def _sweep(
                 continue
             as_of = instants.as_of[one]
             after = _look_back(slots, log, program, (begin, end), as_of)
-            for feature in range(program.code.size):
-                numbers[feature, place] = _number(slots, program, feature)
+            _finish(slots, program, numbers, place)
             if ahead.condition >= 0:
                 label[place] = _look_ahead(log, ahead, (after, end), as_of + ahead.horizon)
 
 
 _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
-_add = _compiled(_add)
+_class_of = _compiled(_class_of)
+_add_value = _compiled(_add_value)
+_add_day = _compiled(_add_day)
 _total = _compiled(_total)
 _money = _compiled(_money)
 _over_values = _compiled(_over_values)
-_over_days = _compiled(_over_days)
-_number = _compiled(_number)
+_over_all_ages = _compiled(_over_all_ages)
+_finish = _compiled(_finish)
 _look_back = _compiled(_look_back)
 _look_ahead = _compiled(_look_ahead)
 
