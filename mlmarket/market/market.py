@@ -189,7 +189,11 @@ class Market:
         if "contacts" not in self.tables:
             return self
         history = read_history(folder, self.tables["contacts"].get_backend())
-        return self if history is None else replace(self, history=history)
+        if history is None:
+            return self
+        renewed = replace(self, history=history)
+        renewed.prepared.update(self.prepared)  # made of behaviour, which it does not change
+        return renewed
 
     @property
     def zone(self) -> ZoneInfo:

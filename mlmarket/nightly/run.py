@@ -7,7 +7,7 @@ again with the same result.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,8 @@ class _Stages:
     def opened(self) -> Market:
         """Open the tables once, and only if a stage needs them."""
         if self._market is None:
-            self._market = self.night.market()
+            store = self.night.workspace.store
+            self._market = replace(self.night.market(), store_folder=store)
         return self._market
 
     def answering(self) -> tuple[SupervisedPredictor, ...]:

@@ -133,6 +133,7 @@ def open_study(
         most_rows=most_rows,
         cutoffs=len(plan.cutoffs),
         latest=max(plan.cutoffs[-1], plan.origins[-1]),
+        planned=plan.instants,
     )
     return Study(question, spec, plan, snapshots, left_out)
 
