@@ -190,6 +190,7 @@ def init(
 def check(config: Config = _CONFIG, day: Day = None, output: Output = None) -> None:
     """Check the tables against the data contract, and say which questions can be answered."""
     from mlmarket.market import Market
+    from mlmarket.nightly.declared import check_declared
     from mlmarket.nightly.playbook import check_playbook
     from mlmarket.nightly.preview import readiness
 
@@ -206,6 +207,8 @@ def check(config: Config = _CONFIG, day: Day = None, output: Output = None) -> N
         typer.echo(f"note: {note.text}")
     market.report.raise_if_broken()
     check_playbook(night, market)
+    for note in check_declared(night, market):
+        typer.echo(f"note: {note.text}")
     for one in readiness(night, market):
         state = f"needs {one.missing}" if one.missing else "ready"
         typer.echo(f"{one.predictor:10} {state:10} {one.question}")
