@@ -215,6 +215,21 @@ def check(config: Config = _CONFIG, day: Day = None, output: Output = None) -> N
 
 
 @app.command()
+def features(
+    config: Config = _CONFIG,
+    day: Day = None,
+    output: Output = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
+) -> None:
+    """List the features that models learn from, what they say, and which predictor uses them."""
+    from mlmarket.nightly.listing import features_as_json, features_in_text, features_in_use
+
+    night = _night(config, day, output)
+    uses = features_in_use(night, night.market())
+    typer.echo(features_as_json(uses) if as_json else features_in_text(uses))
+
+
+@app.command()
 def train(config: Config = _CONFIG, day: Day = None, output: Output = None) -> None:
     """Train every model now, whatever its age."""
     from mlmarket.nightly.models import ModelStore
