@@ -361,14 +361,21 @@ def prune(
 @app.command()
 def explain(
     contact: Annotated[str, typer.Argument(help="A contact_id.")],
+    feature: Annotated[
+        str | None, typer.Option(help="A feature: its value, and the rows it is made of.")
+    ] = None,
     config: Config = _CONFIG,
     day: LastDay = None,
     output: Output = None,
 ) -> None:
-    """Say what is predicted and was decided for one person, and why."""
-    from mlmarket.nightly.person import explain_person
+    """Say what is predicted and was decided for one person, and why; or the rows behind a number."""
+    from mlmarket.nightly.person import explain_number, explain_person
 
-    typer.echo(explain_person(_last_night(config, day, output), contact).to_text())
+    night = _last_night(config, day, output)
+    if feature is not None:
+        typer.echo(explain_number(night, contact, feature).to_text())
+    else:
+        typer.echo(explain_person(night, contact).to_text())
 
 
 @app.command()

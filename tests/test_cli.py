@@ -332,6 +332,20 @@ def test_runs_report_and_explain_tell_of_the_last_night(shop: Path, runner: Runs
     assert "leaving, since" in told
 
 
+def test_a_number_is_explained_by_its_rows(shop: Path, runner: Runs) -> None:
+    person = pq.read_table(shop / "runs/2026-06-20/segments.parquet")["contact_id"][0].as_py()
+    code, told, _ = runner(shop, "explain", person, "--feature", "order_days_active_90d")
+    assert code == 0
+    first, second, *rows = told.splitlines()
+    assert re.fullmatch(
+        rf"order_days_active_90d = \d of {person}, as of 2026-06-19 23:00 UTC", first
+    )
+    assert second.strip().startswith("number of days with 'order' in the last 90D")
+    assert rows[0].split()[0] == "occurred_at"
+    with pytest.raises(cli.ConfigurationError, match="did you mean 'order_days_active_90d'"):
+        cli.explain(person, "order_day_active_90d", shop / "mlmarket.toml", "2026-06-20", None)
+
+
 def test_prune_says_how_many_nights_went(shop: Path, runner: Runs) -> None:
     (shop / "runs" / "2026-06-01").mkdir()
     code, told, _ = runner(shop, "prune", "--keep", "1")

@@ -21,6 +21,7 @@ from mlmarket.features.attributes import AttributeChoice, choose_attributes
 from mlmarket.features.behaviour import Behaviour
 from mlmarket.features.declarations import FeatureSettings, declared_features
 from mlmarket.features.defaults import FeatureChoice, choose_features, default_features
+from mlmarket.features.explain import FeatureExplanation, explain_feature
 from mlmarket.features.feature import Feature, Operation
 from mlmarket.features.fitting import check_features
 from mlmarket.features.labels import OpenLabelWindowError, label_complete_until
@@ -34,6 +35,7 @@ __all__ = [
     "Behaviour",
     "Feature",
     "FeatureChoice",
+    "FeatureExplanation",
     "FeatureSettings",
     "OpenLabelWindowError",
     "Operation",
@@ -47,6 +49,7 @@ __all__ = [
     "days_active",
     "declared_features",
     "default_features",
+    "explain_feature",
     "feature_frame",
     "feature_set",
     "first_touch",
