@@ -219,14 +219,26 @@ def features(
     config: Config = _CONFIG,
     day: Day = None,
     output: Output = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile", help="What they look like, have they moved, do they know too much."
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List the features that models learn from, what they say, and which predictor uses them."""
-    from mlmarket.nightly.listing import features_as_json, features_in_text, features_in_use
+    from mlmarket.nightly import listing
 
     night = _night(config, day, output)
-    uses = features_in_use(night, night.market())
-    typer.echo(features_as_json(uses) if as_json else features_in_text(uses))
+    market = night.market()
+    if profile:
+        profiles = listing.feature_profiles(night, market)
+        show = listing.profiles_as_json if as_json else listing.profiles_in_text
+        typer.echo(show(profiles))
+        return
+    uses = listing.features_in_use(night, market)
+    typer.echo(listing.features_as_json(uses) if as_json else listing.features_in_text(uses))
 
 
 @app.command()

@@ -307,6 +307,24 @@ def test_features_are_listed_with_what_they_say_and_who_uses_them(shop: Path, ru
     }
 
 
+def test_a_profile_is_printed_for_each_predictor_that_is_ready(shop: Path, runner: Runs) -> None:
+    config = shop / "mlmarket.toml"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text + '[predict.purchase]\nfeatures = ["attributes"]\n', encoding="utf-8")
+    code, told, _ = runner(shop, "features", "--profile", "--date", "2026-06-20")
+    assert code == 0
+    assert re.match(r"purchase: \d+ contacts as of 2026-06-19 23:00 UTC, against 2026-05-", told)
+    assert re.search(r"^churn: \d+ contacts ", told, re.MULTILINE)
+    code, told, _ = runner(shop, "features", "--profile", "--json", "--date", "2026-06-20")
+    plain = json.loads(told)
+    assert list(plain) == ["purchase", "churn"]
+    (recency,) = (one for one in plain["purchase"] if one["feature"] == "order_recency")
+    assert recency["missing"] == 0.0
+    assert 0.5 <= recency["auc"] < 0.98
+    (country,) = (one for one in plain["purchase"] if one["feature"] == "country")
+    assert country["median"] is None
+
+
 def test_a_wrong_declaration_is_refused_by_check(shop: Path, runner: Runs) -> None:
     config = shop / "mlmarket.toml"
     wrong = '[features.plan]\noperation = "attribute"\ncolumn = "contry"\n'

@@ -25,7 +25,9 @@ from mlmarket.features.explain import FeatureExplanation, explain_feature
 from mlmarket.features.feature import Feature, Operation
 from mlmarket.features.fitting import check_features
 from mlmarket.features.labels import OpenLabelWindowError, label_complete_until
+from mlmarket.features.leaks import LeakSuspect
 from mlmarket.features.notebook import feature_frame
+from mlmarket.features.profiles import FeatureProfile, FeatureStatistics, profile
 from mlmarket.features.sets import FEATURE_SETS, feature_set
 from mlmarket.features.snapshots import SnapshotSpec, build
 
@@ -36,7 +38,10 @@ __all__ = [
     "Feature",
     "FeatureChoice",
     "FeatureExplanation",
+    "FeatureProfile",
     "FeatureSettings",
+    "FeatureStatistics",
+    "LeakSuspect",
     "OpenLabelWindowError",
     "Operation",
     "SnapshotSpec",
@@ -60,6 +65,7 @@ __all__ = [
     "maximum",
     "mean",
     "minimum",
+    "profile",
     "ratio",
     "recency",
     "share_by",

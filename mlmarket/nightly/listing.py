@@ -1,12 +1,18 @@
 """Which features are in use, what do they say, and who uses them?"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mlmarket.errors import ConfigurationError, suggestion
-from mlmarket.features import Feature, declared_features, default_features
+from mlmarket.features import (
+    Feature,
+    FeatureProfile,
+    declared_features,
+    default_features,
+    profile,
+)
 from mlmarket.market import Market
 from mlmarket.market.time import duration_text
 from mlmarket.nightly.models import predictors_of
@@ -15,7 +21,16 @@ from mlmarket.prediction import DeclinedError
 if TYPE_CHECKING:
     from mlmarket.nightly.night import Night
 
-__all__ = ["FeatureUse", "feature_named", "features_as_json", "features_in_text", "features_in_use"]
+__all__ = [
+    "FeatureUse",
+    "feature_named",
+    "feature_profiles",
+    "features_as_json",
+    "features_in_text",
+    "features_in_use",
+    "profiles_as_json",
+    "profiles_in_text",
+]
 
 _NAME: Final = 28
 _OPERATION: Final = 12
@@ -80,6 +95,78 @@ def features_in_use(night: "Night", market: Market) -> tuple[FeatureUse, ...]:
     for feature in others:
         used.setdefault(feature, [])
     return tuple(FeatureUse(feature, tuple(names)) for feature, names in used.items())
+
+
+def feature_profiles(night: "Night", market: Market) -> dict[str, FeatureProfile]:
+    """Return what the features of each predictor look like tonight.
+
+    Parameters
+    ----------
+    night : Night
+        Its configuration.
+    market : Market
+        The tables.
+
+    Returns
+    -------
+    dict of str to FeatureProfile
+        By predictor that is ready: of those it is asked about, against the last instant that it
+        would learn from, with the label that followed.
+    """
+    found = {}
+    for predictor in predictors_of(night.settings):
+        try:
+            features = predictor.features_at(market, as_of=night.as_of)
+            reference = predictor.latest_cutoff(market, as_of=night.as_of)
+        except DeclinedError:
+            continue
+        found[predictor.name] = profile(
+            market,
+            features,
+            as_of=night.as_of,
+            reference=reference,
+            eligible=predictor.question.eligible,
+            label=predictor.question.label,
+            horizon=predictor.question.horizon,
+        )
+    return found
+
+
+def profiles_in_text(profiles: Mapping[str, FeatureProfile]) -> str:
+    """Return profiles in lines to read.
+
+    Parameters
+    ----------
+    profiles : mapping of str to FeatureProfile
+        By predictor.
+
+    Returns
+    -------
+    str
+        One below the other.
+    """
+    return "\n\n".join(f"{name}: {found.to_text()}" for name, found in profiles.items())
+
+
+def profiles_as_json(profiles: Mapping[str, FeatureProfile]) -> str:
+    """Return profiles as one JSON object.
+
+    Parameters
+    ----------
+    profiles : mapping of str to FeatureProfile
+        By predictor.
+
+    Returns
+    -------
+    str
+        An array of features for each predictor; null for a number that is none.
+    """
+    frames = {name: found.to_frame() for name, found in profiles.items()}
+    plain = {
+        name: frame.astype(object).where(frame.notna(), None).to_dict("records")
+        for name, frame in frames.items()
+    }
+    return json.dumps(plain, indent=1, ensure_ascii=False)
 
 
 def feature_named(uses: Sequence[FeatureUse], name: str) -> Feature:

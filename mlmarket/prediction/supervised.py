@@ -267,6 +267,29 @@ class SupervisedPredictor:
         silent = sorted((known if asked is None else set(asked)) - answered)
         return Predictions(table, self._missing(silent, known, as_of))
 
+    def latest_cutoff(self, market: "Market", *, as_of: datetime) -> datetime:
+        """Return the last instant that :meth:`fit` would learn from.
+
+        Parameters
+        ----------
+        market : Market
+            The tables.
+        as_of : datetime
+            When it would learn.
+
+        Returns
+        -------
+        datetime
+            Where the last label window begins that is closed.
+
+        Raises
+        ------
+        DeclinedError
+            Where none is closed.
+        """
+        self._require_tables(market)
+        return self._plan(market, as_of).cutoffs[-1]
+
     def features_at(self, market: "Market", *, as_of: datetime) -> tuple[Feature, ...]:
         """Return the features that :meth:`fit` would learn from, without learning.
 
