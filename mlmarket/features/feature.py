@@ -69,7 +69,10 @@ class Feature:
         past = f"the last {duration_text(self.window)}" if self.window else "all the past"
         rows = f"'{self.behaviour}' in {past}"
         if self.operation is Operation.RATIO:
-            return f"{self.parts[0].name} divided by {self.parts[1].name}; missing where that is 0"
+            above, below = (part.name for part in self.parts)
+            if above == below:  # a share: only the condition tells the two apart
+                above, below = (part.description.partition(";")[0] for part in self.parts)
+            return f"{above} divided by {below}; missing where that is 0"
         return {
             Operation.COUNT: f"number of {rows}; 0 without rows",
             Operation.TOTAL: f"summed value of {rows}, in currency; 0 without rows",

@@ -6,7 +6,8 @@ import re
 import tomllib
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -292,21 +293,46 @@ def validate_settings(model: type[S], content: dict[str, Any], *, file: str) -> 
     except ValidationError as error:
         found = error.errors(include_url=False)
         # A needed key that is missing is mostly one that was misspelt.
-        first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
-        place = ".".join(str(part) for part in first["loc"])
+        telling = [
+            one for kind in ("extra_forbidden", "missing") for one in found if one["type"] == kind
+        ]
+        first = (telling or found)[0]
+        keys = _as_written(model, first["loc"])
+        place = ".".join(str(part) for part in keys)
         if first["type"] == "extra_forbidden":
-            raise _unknown_key(model, first["loc"], file) from error
+            raise _unknown_key(model, keys, file) from error
         if first["type"] == "missing":
             raise ConfigurationError(
                 f"'{place}' in {file} is missing.",
                 "Nothing is taken for granted in its place.",
-                f"write {first['loc'][-1]} = …; docs/cli.md lists what each key takes.",
+                f"write {keys[-1]} = …; docs/cli.md lists what each key takes.",
             ) from error
         raise ConfigurationError(
             f"'{place}' in {file}: {first['msg']}.",
             f"It was {first['input']!r}.",
             "correct the value; docs/cli.md lists what each key takes.",
         ) from error
+
+
+def _as_written(model: type[BaseModel], place: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Return the keys of the file, without what pydantic says of a value of one kind or another."""
+    current: Any = model
+    written: list[int | str] = []
+    kinds: frozenset[str] = frozenset()
+    for part in place:
+        if part in kinds:
+            kinds = frozenset()
+            continue
+        written.append(part)
+        field = current.model_fields.get(str(part)) if current is not None else None
+        if field is None:
+            kinds = frozenset()
+            continue
+        is_union = get_origin(field.annotation) in {Union, UnionType}
+        choices = get_args(field.annotation) if is_union else ()
+        kinds = frozenset(getattr(choice, "__name__", "") for choice in choices)
+        current = _model_in(field.annotation)
+    return tuple(written)
 
 
 def _unknown_key(

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mlmarket.market import Market, record_contacts
+from mlmarket.nightly.declared import check_declared
 from mlmarket.nightly.models import ModelStore, predictors_of
 from mlmarket.nightly.night import Night
 from mlmarket.nightly.playbook import check_playbook
@@ -84,6 +85,7 @@ def _rehearse(night: Night, scratch: Path) -> DryRun:
     """Run the night on a copy of everything it would write to."""
     market = night.market()
     playbook = check_playbook(night, market)
+    check_declared(night, market)
     history = scratch / "history"
     if night.workspace.history.is_dir():
         shutil.copytree(night.workspace.history, history)

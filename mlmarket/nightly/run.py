@@ -15,6 +15,7 @@ from typing import Any
 from mlmarket.market import Market, record_contacts
 from mlmarket.market.time import duration_text
 from mlmarket.nightly.decisions import decide_night
+from mlmarket.nightly.declared import check_declared
 from mlmarket.nightly.folder import StageResult
 from mlmarket.nightly.gather import gather_report
 from mlmarket.nightly.inputs import input_fingerprints
@@ -152,11 +153,12 @@ class _Stages:
         def work(place: Path, output: StageOutput) -> None:
             market = self.opened()
             check_playbook(self.night, market)
+            unknown = check_declared(self.night, market)
             for count in market.report.counts:
                 output.counts[f"{count.table}_read"] = count.read
                 output.counts[f"{count.table}_kept"] = count.kept
             market.report.to_frame().to_csv(place / "tables.csv", index=False)
-            output.details["notes"] = [note.text for note in market.report.notes]
+            output.details["notes"] = [note.text for note in (*market.report.notes, *unknown)]
             if self.decide:
                 # What a CRM says today is not what it said on a night of long ago.
                 history = self.night.workspace.history

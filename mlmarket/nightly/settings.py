@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from mlmarket.errors import ConfigurationError
+from mlmarket.errors import ConfigurationError, suggestion
+from mlmarket.features import FEATURE_SETS, Feature, FeatureSettings, declared_features
+from mlmarket.features.defaults import DEFAULT
 from mlmarket.market import MarketSettings, parse_duration
 from mlmarket.market.settings import Settings, read_toml, validate_settings
 
@@ -25,7 +28,7 @@ __all__ = [
     "load_settings",
 ]
 
-_BUILT_IN = frozenset({"purchase", "churn"})
+BUILT_IN = frozenset({"purchase", "churn"})
 
 
 def _readable_duration(text: str) -> str:
@@ -47,6 +50,9 @@ class PredictSettings(Settings):
         Within which time, such as ``30D``.
     eligible : str, optional
         Of whom, such as ``order within 365D``.
+    features : list of str, optional
+        What is known of each contact: names of declared features and of sets, such as ``shop``;
+        by default all that the tables allow and all that is declared.
     estimator : str, optional
         ``module:function`` that returns a scikit-learn classifier, in place of the default model.
     """
@@ -54,6 +60,7 @@ class PredictSettings(Settings):
     label: str | None = None
     horizon: Duration | None = None
     eligible: str | None = None
+    features: Annotated[list[str], Field(min_length=1)] | None = None
     estimator: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
 
 
@@ -164,6 +171,8 @@ class NightSettings(MarketSettings):
     ----------
     predict : dict of str to PredictSettings
         The questions; ``purchase`` and ``churn`` are asked in any case.
+    features : dict of str to FeatureSettings
+        Further features, see :mod:`mlmarket.features.declarations`.
     models, segments, journeys, quality, output, hooks : settings
         See there.
     publish : PublishSettings, optional
@@ -171,6 +180,7 @@ class NightSettings(MarketSettings):
     """
 
     predict: dict[str, PredictSettings] = Field(default_factory=dict)
+    features: dict[str, FeatureSettings] = Field(default_factory=dict)
     models: ModelSettings = Field(default_factory=ModelSettings)
     segments: SegmentSettings = Field(default_factory=SegmentSettings)
     journeys: JourneySettings = Field(default_factory=JourneySettings)
@@ -182,7 +192,7 @@ class NightSettings(MarketSettings):
     @model_validator(mode="after")
     def _questions_are_whole(self) -> Self:
         for name, question in self.predict.items():
-            if name in _BUILT_IN:
+            if name in BUILT_IN:
                 _refuse_label(name, question)
             elif question.label is None or question.horizon is None:
                 missing = "label" if question.label is None else "horizon"
@@ -193,6 +203,33 @@ class NightSettings(MarketSettings):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _features_are_known(self) -> Self:
+        declared_features(self.features)
+        known = [DEFAULT, *FEATURE_SETS, *self.features]
+        for name, question in self.predict.items():
+            _refuse_unknown(name, question.features or (), known)
+        return self
+
+    def features_of(self, question: str) -> tuple[Feature | str, ...] | None:
+        """Return what is known of each contact where a question is asked.
+
+        Parameters
+        ----------
+        question : str
+            Its name.
+
+        Returns
+        -------
+        tuple of Feature or str, or None
+            Features, and names of sets; None for all that the tables allow.
+        """
+        declared: Mapping[str, tuple[Feature | str, ...]] = declared_features(self.features)
+        asked = self.predict.get(question, PredictSettings()).features
+        if asked is None:
+            asked = [DEFAULT, *declared] if declared else []
+        return tuple(one for name in asked for one in declared.get(name, (name,))) or None
+
     def fingerprint(self) -> str:
         """Return a digest of all that decides a night's results.
 
@@ -200,6 +237,17 @@ class NightSettings(MarketSettings):
         """
         content = self.model_dump(mode="json", exclude={"output", "hooks", "publish"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _refuse_unknown(question: str, features: Sequence[str], known: Sequence[str]) -> None:
+    for name in features:
+        if name not in known:
+            raise ConfigurationError(
+                f"[predict.{question}] names '{name}', which is neither a declared feature nor a "
+                "set of features.",
+                "A question knows only what its features say.",
+                suggestion(name, known),
+            )
 
 
 def _refuse_label(name: str, question: PredictSettings) -> None:

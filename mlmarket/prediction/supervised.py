@@ -23,6 +23,7 @@ from mlmarket.prediction.study import (
     Study,
     declined,
     declined_to_judge,
+    features_of_plan,
     hold_contest,
     open_study,
     sum_up,
@@ -49,8 +50,9 @@ class SupervisedPredictor:
     parameters : mapping of str to object
         The arguments that made it, as plain values: they are written on the card, and
         :meth:`load` passes them to the class.
-    features : sequence of Feature, optional
-        What is known of each contact; by default all that the tables allow.
+    features : sequence of Feature or str, optional
+        What is known of each contact: features, and names of sets; by default all that the tables
+        allow. See :func:`mlmarket.features.choose_features`.
     folds : int, default 4
         Origins at which it is judged.
     most_cutoffs : int, default 12
@@ -77,7 +79,7 @@ class SupervisedPredictor:
         question: Question,
         *,
         parameters: Mapping[str, object],
-        features: Sequence[Feature] | None = None,
+        features: Sequence[Feature | str] | None = None,
         folds: int = 4,
         most_cutoffs: int = 12,
         most_rows: int = 400_000,
@@ -136,7 +138,7 @@ class SupervisedPredictor:
             "grade_edges": list(fitted.grade_edges),
             "learner": fitted.learner.name,
             "calibrator": fitted.calibrator.to_dict(),
-            "features_given": self.features is not None,
+            "features_asked": _as_plain(self.features),
             "features": [feature.to_dict() for feature in fitted.features],
             "evidence": fitted.evidence.to_dict(),
         }
@@ -265,6 +267,55 @@ class SupervisedPredictor:
         silent = sorted((known if asked is None else set(asked)) - answered)
         return Predictions(table, self._missing(silent, known, as_of))
 
+    def latest_cutoff(self, market: "Market", *, as_of: datetime) -> datetime:
+        """Return the last instant that :meth:`fit` would learn from.
+
+        Parameters
+        ----------
+        market : Market
+            The tables.
+        as_of : datetime
+            When it would learn.
+
+        Returns
+        -------
+        datetime
+            Where the last label window begins that is closed.
+
+        Raises
+        ------
+        DeclinedError
+            Where none is closed.
+        """
+        self._require_tables(market)
+        return self._plan(market, as_of).cutoffs[-1]
+
+    def features_at(self, market: "Market", *, as_of: datetime) -> tuple[Feature, ...]:
+        """Return the features that :meth:`fit` would learn from, without learning.
+
+        Parameters
+        ----------
+        market : Market
+            The tables.
+        as_of : datetime
+            When it would learn.
+
+        Returns
+        -------
+        tuple of Feature
+            Those that could be chosen at the first origin.
+
+        Raises
+        ------
+        DeclinedError
+            Where it could not learn.
+        """
+        self._require_tables(market)
+        plan = self._plan(market, as_of)
+        if not plan.origins:
+            raise declined_to_judge(self.question)
+        return features_of_plan(market, plan, self.features).features
+
     def shortfall(self, market: "Market", *, as_of: datetime) -> str:
         """Return what the predictor lacks to learn, without learning.
 
@@ -320,8 +371,7 @@ class SupervisedPredictor:
         predictor = cls(**card["parameters"])
         learner = predictor.question.candidates.make(card["learner"])
         fitted = Fitted.restore(Path(folder), card, learner)
-        if card["features_given"]:
-            predictor.features = fitted.features
+        predictor.features = _as_asked(card["features_asked"])
         predictor._fitted = fitted
         return predictor
 
@@ -382,6 +432,18 @@ class SupervisedPredictor:
                 "reason": pa.array(reasons, pa.string()),
             }
         )
+
+
+def _as_plain(asked: tuple[Feature | str, ...] | None) -> list[Any] | None:
+    if asked is None:
+        return None
+    return [one if isinstance(one, str) else one.to_dict() for one in asked]
+
+
+def _as_asked(plain: list[Any] | None) -> tuple[Feature | str, ...] | None:
+    if plain is None:
+        return None
+    return tuple(one if isinstance(one, str) else Feature.from_dict(one) for one in plain)
 
 
 def _distinct_ids(contacts: Sequence[str]) -> list[str]:

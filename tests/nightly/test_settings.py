@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from mlmarket.errors import ConfigurationError
+from mlmarket.features import first_touch
 from mlmarket.nightly import NightSettings, load_settings
+
+DECLARED = '[features.young]\noperation = "first_touch"\nof = "order"\n'
 
 
 def read(folder: Path, text: str) -> NightSettings:
@@ -28,6 +31,12 @@ def read(folder: Path, text: str) -> NightSettings:
         ("[quality]\nmost_chang = 0.1\n", "most_change"),
         ('[output]\nfoldr = "x"\n', "folder"),
         ('[hooks]\non_failur = "x"\n', "on_failure"),
+        ('[features.x]\noperation = "count"\noff = "order"\n', "of"),
+        ('[predict.purchase]\nfeatures = ["shp"]\n', "shop"),
+        (
+            DECLARED + '[predict.up]\nlabel = "event x"\nhorizon = "9D"\nfeatures = ["yong"]',
+            "young",
+        ),
     ],
 )
 def test_an_unknown_key_in_any_section_is_refused_with_the_near_one(
@@ -42,6 +51,8 @@ def test_an_unknown_key_in_any_section_is_refused_with_the_near_one(
 @pytest.mark.parametrize(
     "text",
     [
+        "[predict.purchase]\nfeatures = []\n",
+        '[features.x]\noperation = "count"\n',
         '[predict.up]\nlabel = "event upgrade"\n',
         '[predict.up]\nhorizon = "30D"\n',
         '[predict.purchase]\nlabel = "event upgrade"\n',
@@ -68,6 +79,17 @@ def test_where_results_go_does_not_change_them(tmp_path: Path) -> None:
     elsewhere = '[output]\nfolder = "x"\n[hooks]\non_failure = "y"\n[publish]\nconnection = "z"\n'
     assert read(tmp_path, elsewhere).fingerprint() == plain
     assert read(tmp_path, "[journeys]\nholdout = 0.1\n").fingerprint() != plain
+
+
+def test_declared_features_join_the_default_ones_or_are_chosen(tmp_path: Path) -> None:
+    young = first_touch("order", name="young")
+    assert read(tmp_path, "").features_of("purchase") is None
+    plain = read(tmp_path, DECLARED)
+    assert plain.features_of("purchase") == ("default", young)
+    chosen = read(tmp_path, DECLARED + '[predict.churn]\nfeatures = ["shop", "young"]\n')
+    assert chosen.features_of("purchase") == ("default", young)
+    assert chosen.features_of("churn") == ("shop", young)
+    assert len({one.fingerprint() for one in (read(tmp_path, ""), plain, chosen)}) == 3
 
 
 def test_a_secret_comes_from_the_environment(
