@@ -8,6 +8,7 @@ written as it would be received: by time, a few seconds late, not by contact.
 """
 
 import argparse
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,7 @@ def contacts_table(who: People, random: np.random.Generator) -> pa.Table:
 def chunks(who: People, events: int) -> Iterator[tuple[int, int, int]]:
     """Yield spans of time and how many events each has; all of them together `events`."""
     edges = np.linspace(START, END, max(4, events // EVENTS_A_CHUNK) + 1).astype(np.int64)
-    spans = [(int(begin), int(end)) for begin, end in zip(edges[:-1], edges[1:], strict=True)]
+    spans = [(int(begin), int(end)) for begin, end in itertools.pairwise(edges)]
     weight = np.cumsum([who.presence(begin, end).sum() for begin, end in spans])
     until = np.rint(events * weight / weight[-1]).astype(np.int64)
     sizes = np.diff(until, prepend=0)
