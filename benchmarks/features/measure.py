@@ -5,6 +5,7 @@ The one who asks must be small itself: a process starts with the peak memory of 
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ def run(command: Sequence[str], *, log: Path, memory_megabytes: int | None = Non
     return Cost(
         time.perf_counter() - begin,
         usage.ru_utime + usage.ru_stime,
-        usage.ru_maxrss / 1024,
+        usage.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10),
         failure,
     )
 
