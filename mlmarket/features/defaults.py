@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from mlmarket.expressions.dialects import in_code_order
 from mlmarket.features.algebra import (
     attribute,
     count,
@@ -177,7 +178,8 @@ def _frequent_types(market: "Market", as_of: datetime) -> list[str]:
     if AVAILABLE_AT in known.columns:
         known = known.filter(within(known[AVAILABLE_AT].coalesce(known[OCCURRED_AT]), until=as_of))
     counted = known.group_by("event_type").aggregate(rows=known.count())
-    top = counted.order_by([counted.rows.desc(), counted.event_type]).limit(_MOST_EVENT_TYPES)
+    order = [counted.rows.desc(), in_code_order(counted.event_type)]
+    top = counted.order_by(order).limit(_MOST_EVENT_TYPES)
     return sorted(top.to_pyarrow().column("event_type").to_pylist())
 
 
@@ -232,9 +234,16 @@ def choose_attributes(
 def _distinct_values(contacts: "ir.Table", names: list[str]) -> dict[str, int]:
     if not names:
         return {}
-    measures = {f"of_{place}": contacts[name].nunique() for place, name in enumerate(names)}
+    measures = {f"of_{place}": _distinct(contacts[name]) for place, name in enumerate(names)}
     row = contacts.aggregate(**measures).to_pyarrow().to_pylist()[0]
     return {name: int(row[f"of_{place}"]) for place, name in enumerate(names)}
+
+
+def _distinct(value: "ir.Value") -> "ir.Value":
+    dtype = value.type()
+    # Of other types only presence matters, and not all of them can be compared everywhere.
+    counts = dtype.is_string() or dtype.is_numeric() or dtype.is_boolean()
+    return value.nunique() if counts else value.count()
 
 
 def _reason_against(dtype: "dt.DataType", kind: str | None, distinct: int) -> str:

@@ -11,10 +11,12 @@ from zoneinfo import available_timezones
 import ibis
 import ibis.expr.datatypes as dt
 
+from mlmarket.expressions.dialects import engine_of
+
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-__all__ = ["POSTGRES_ZONES", "try_cast", "zoned_time"]
+__all__ = ["POSTGRES_ZONES", "text_of", "try_cast", "zoned_time"]
 
 _POSTGRES: Final = "postgres"
 
@@ -26,6 +28,10 @@ _LONGEST: Final = 300
 _LARGEST: Final = "1.7976931348623157e308"
 _SMALLEST: Final = "2.4703282292062328e-324"
 """Half of the smallest float64: what is below it counts as 0."""
+
+
+_LONGEST_WHOLE: Final = 1e16
+"""From here on, whole numbers of float64 are written with an exponent."""
 
 
 def _date(separator: str) -> str:
@@ -102,9 +108,9 @@ def try_cast(value: "ir.Value", target: "str | dt.DataType", engine: str) -> "ir
 
 def _of_text(text: "ir.StringValue", dtype: "dt.DataType") -> "ir.Value":
     if dtype.is_floating():
-        return _float_of(text).cast(dtype)
+        return _float_of(cast("ir.StringValue", text.strip())).cast(dtype)
     if dtype.is_integer() or dtype.is_decimal():
-        return _in_range(_number_of(text), dtype)
+        return _in_range(_number_of(cast("ir.StringValue", text.strip())), dtype)
     if dtype.is_timestamp():
         return _time_of(text)
     if dtype.is_date():
@@ -203,3 +209,25 @@ def zoned_time(text: "ir.StringValue") -> "ir.TimestampValue":
         "ir.TimestampValue",
         cut.re_search(_NAMED_ZONE).ifelse(_instant_in(zone, clock), found),
     )
+
+
+def text_of(value: "ir.Value") -> "ir.StringValue":
+    """Return values as text, numbers with a decimal point where their type has one.
+
+    Parameters
+    ----------
+    value : ibis.expr.types.Value
+        Of any type that can be written.
+
+    Returns
+    -------
+    ibis.expr.types.StringValue
+        ``1.0`` where PostgreSQL alone would write ``1``.
+    """
+    text = cast("ir.StringValue", value.cast("string"))
+    if not value.type().is_floating() or engine_of(value) != _POSTGRES:
+        return text
+    number = cast("ir.FloatingValue", value.cast("float64"))
+    whole = (number.abs() < _LONGEST_WHOLE) & (number == number.floor().cast("float64"))
+    digits = whole.ifelse(number, None).cast("int64").cast("string")
+    return cast("ir.StringValue", whole.ifelse(digits + ".0", text))
