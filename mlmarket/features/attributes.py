@@ -89,9 +89,16 @@ def choose_attributes(
 def _distinct_values(contacts: "ir.Table", names: list[str]) -> dict[str, int]:
     if not names:
         return {}
-    measures = {f"of_{place}": contacts[name].nunique() for place, name in enumerate(names)}
+    measures = {f"of_{place}": _distinct(contacts[name]) for place, name in enumerate(names)}
     row = contacts.aggregate(**measures).to_pyarrow().to_pylist()[0]
     return {name: int(row[f"of_{place}"]) for place, name in enumerate(names)}
+
+
+def _distinct(value: "ir.Value") -> "ir.Value":
+    dtype = value.type()
+    # Of other types only presence matters, and not all of them can be compared everywhere.
+    counts = dtype.is_string() or dtype.is_numeric() or dtype.is_boolean()
+    return value.nunique() if counts else value.count()
 
 
 def _reason_against(dtype: "dt.DataType", kind: str | None, distinct: int) -> str:

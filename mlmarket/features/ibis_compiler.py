@@ -12,12 +12,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from mlmarket.errors import ConfigurationError, suggestion
+from mlmarket.expressions.dialects import engine_of
 from mlmarket.features.behaviour import Behaviour
 from mlmarket.features.feature import Feature, Operation
 from mlmarket.features.parts import ELIGIBLE, base_features, refuse_names
 from mlmarket.features.rows import known_rows, matches
 from mlmarket.market.columns import AS_OF, CONTACT_ID, OCCURRED_AT
 from mlmarket.market.time import instant
+from mlmarket.market.try_casts import text_of, try_cast
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -328,6 +330,6 @@ def attribute_value(people: "ir.Table", feature: Feature) -> "ir.Value":
         )
     value = people[column]
     if feature.categorical:
-        return value.cast("string")
-    number = value.try_cast("float64") if value.type().is_string() else value.cast("float64")
+        return text_of(value)
+    number = cast("ir.FloatingValue", try_cast(value, "float64", engine_of(people)))
     return cast("ir.Value", (number.isnan() | number.isinf()).ifelse(None, number))

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from mlmarket.errors import ConfigurationError, suggestion
+from mlmarket.expressions.dialects import in_code_order
 from mlmarket.features.algebra import (
     count,
     days_active,
@@ -85,7 +86,8 @@ class Ground:
             available = known[AVAILABLE_AT].coalesce(known[OCCURRED_AT])
             known = known.filter(within(available, until=self.as_of))
         counted = known.group_by("event_type").aggregate(rows=known.count())
-        top = counted.order_by([counted.rows.desc(), counted.event_type]).limit(_MOST_EVENT_TYPES)
+        order = [counted.rows.desc(), in_code_order(counted.event_type)]
+        top = counted.order_by(order).limit(_MOST_EVENT_TYPES)
         return tuple(sorted(top.to_pyarrow().column("event_type").to_pylist()))
 
     @cached_property

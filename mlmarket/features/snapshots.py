@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, cast
 
 from mlmarket.errors import ConfigurationError
+from mlmarket.expressions.dialects import engine_of, in_code_order
 from mlmarket.features.behaviour import Behaviour
 from mlmarket.features.cutoffs import cutoff_frame
 from mlmarket.features.engine import Engine, choose_engine
@@ -16,6 +17,7 @@ from mlmarket.features.ibis_compiler import compile_features
 from mlmarket.features.labels import LABEL, compile_label, refuse_open_windows
 from mlmarket.features.sweeping import Sweep
 from mlmarket.market.columns import AS_OF, CONTACT_ID
+from mlmarket.market.postgres import batches, rows_in_query
 from mlmarket.market.time import duration_text, to_utc
 
 if TYPE_CHECKING:
@@ -185,13 +187,13 @@ def _batches(table: "ir.Table") -> "Iterator[pa.RecordBatch]":
     """Yield the rows of a table; one batch without rows where it has none."""
     import pyarrow as pa
 
-    reader = table.to_pyarrow_batches()
+    found = batches(table) if engine_of(table) == "postgres" else table.to_pyarrow_batches()
     empty = True
-    for batch in reader:
+    for batch in found:
         empty = False
         yield batch
     if empty:
-        yield pa.RecordBatch.from_pylist([], schema=reader.schema)
+        yield pa.RecordBatch.from_pylist([], schema=table.schema().to_pyarrow())
 
 
 def _rows(
@@ -207,9 +209,9 @@ def _rows(
         keys = [CONTACT_ID] if isinstance(at, datetime) else [CONTACT_ID, AS_OF]
         joined = table.left_join(did.mutate(did__it=True), keys)
         happened = joined.did__it.fill_null(_NO)
-        label = (~happened if spec.label.negated else happened).cast("int8")
+        label = (~happened if spec.label.negated else happened).ifelse(1, 0).cast("int8")
         table = joined.select(*table.columns, **{LABEL: label})
-    return table.order_by([AS_OF, CONTACT_ID])
+    return table.order_by([AS_OF, in_code_order(table[CONTACT_ID])])
 
 
 @contextmanager
@@ -220,6 +222,8 @@ def _lent(market: "Market", table: "pa.Table | None") -> "Iterator[ir.Table | No
     backend = market.table("contacts").get_backend()
     if table is None:
         yield None
+    elif backend.name == "postgres":
+        yield rows_in_query(backend, table)
     elif backend.name != "duckdb":
         yield ibis.memtable(table)
     else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import ibis
 
+from mlmarket.expressions.dialects import first_text, in_code_order
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.report import Note
 from mlmarket.market.rules import Rule, rules_of
@@ -149,7 +150,8 @@ def _example(mapped: MappedTable, column: MappedColumn, broken: "ir.BooleanValue
     if key is not None:
         shown["row"] = key.original.cast("string")
     found = mapped.rows.filter(broken).select(**shown)
-    row = found.order_by(list(shown)).limit(1).to_pyarrow().to_pylist()[0]
+    first = found.order_by([in_code_order(found[name]) for name in shown]).limit(1)
+    row = first.to_pyarrow().to_pylist()[0]
     name = f"{key.spec.name} {_quote(row['row'])}" if key is not None else ""
     if row["value"] is None:
         return name
@@ -195,7 +197,7 @@ def _duplicates(mapped: MappedTable) -> list[Violation]:
     grouped = named.group_by(list(key)).aggregate(times=named.count())
     twice = grouped.filter(grouped.times > 1)
     measured = twice.aggregate(
-        keys=twice.count(), rows=twice.times.sum(), example=twice[key[0]].min()
+        keys=twice.count(), rows=twice.times.sum(), example=first_text(twice[key[0]])
     )
     found = measured.to_pyarrow().to_pylist()[0]
     if not found["keys"]:
@@ -230,6 +232,6 @@ def check_contacts(table: "ir.Table", contacts: "ir.Table") -> tuple[int, str]:
         How many rows, and the smallest of their ids, in quotes.
     """
     unknown = table.filter(table.contact_id.notnull()).anti_join(contacts, CONTACT_ID)
-    measured = unknown.aggregate(rows=unknown.count(), example=unknown.contact_id.min())
+    measured = unknown.aggregate(rows=unknown.count(), example=first_text(unknown.contact_id))
     found = measured.to_pyarrow().to_pylist()[0]
     return int(found["rows"] or 0), _quote(found["example"])

@@ -18,6 +18,7 @@ import ibis
 from mlmarket.errors import ConfigurationError
 from mlmarket.market.databases import connect, open_table
 from mlmarket.market.frames import to_arrow, without_nulls
+from mlmarket.market.postgres import plain
 from mlmarket.market.settings import TableSettings
 from mlmarket.market.text_files import read_csv
 from mlmarket.market.violations import ContractViolationError, unreadable
@@ -279,6 +280,12 @@ def on_one_connection(sources: Mapping[str, Source], workbench: Workbench) -> di
         The same, where all live together on DuckDB, PostgreSQL or Spark.
     """
     homes = {name: source.table.get_backend() for name, source in sources.items()}
+    sources = {
+        name: replace(source, table=plain(source.table))
+        if homes[name].name == "postgres"
+        else source
+        for name, source in sources.items()
+    }
     together = len({id(home) for home in homes.values()}) == 1
     if together and all(home.name in _AT_HOME for home in homes.values()):
         return dict(sources)
