@@ -1,6 +1,11 @@
 """How good is a prediction, and is it better than a simple rule?"""
 
-from mlmarket.evaluation.assignment import in_holdout, stable_fraction, stable_fractions
+from mlmarket.evaluation.assignment import (
+    drawn_below,
+    in_holdout,
+    stable_fraction,
+    stable_fractions,
+)
 from mlmarket.evaluation.bootstrap import Interval, bootstrap, paired_difference
 from mlmarket.evaluation.calibration import (
     CalibrationCurve,
@@ -44,6 +49,7 @@ __all__ = [
     "brier_score",
     "calibration_curve",
     "calibrator_from_dict",
+    "drawn_below",
     "expected_calibration_error",
     "expected_total",
     "gain_table",

@@ -5,14 +5,19 @@ number from 0 to 1. Another salt gives an independent draw.
 """
 
 import hashlib
+import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlmarket.errors import ConfigurationError
 from mlmarket.evaluation.checks import FloatArray, require_fraction
 
-__all__ = ["in_holdout", "stable_fraction", "stable_fractions"]
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+__all__ = ["drawn_below", "in_holdout", "stable_fraction", "stable_fractions"]
 
 _RANGE = 2**32
 
@@ -78,6 +83,34 @@ def stable_fractions(salt: str, contact_ids: Iterable[str]) -> FloatArray:
         digest.update(contact_id.encode())
         heads.append(digest.digest()[:4])
     return np.frombuffer(b"".join(heads), dtype=">u4") / _RANGE
+
+
+def drawn_below(ids: "ir.StringValue", *, salt: str, share: float) -> "ir.BooleanValue":
+    """Return for whom :func:`stable_fraction` lies below a share, where the contacts are.
+
+    Parameters
+    ----------
+    ids : ibis.expr.types.StringValue
+        The contacts, in any database that knows ``sha256``.
+    salt : str
+        What the draw is for.
+    share : float
+        Share of contacts, 0 to 1.
+
+    Returns
+    -------
+    ibis.expr.types.BooleanValue
+        The same contacts as the fractions themselves would give.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the share is outside 0 to 1.
+    """
+    require_fraction(share, "share", inclusive=True)
+    head = ("0" + (f"{salt}|" + ids).hexdigest("sha256").substr(0, 8)).lower()
+    # Nine digits, so that a share of 1 has one that is above all others.
+    return head < f"{math.ceil(share * _RANGE):09x}"
 
 
 def in_holdout(salt: str, contact_id: str, share: float) -> bool:

@@ -23,6 +23,7 @@ from mlmarket.features.program import BITS, NO_VALUE
 from mlmarket.features.rows import behaviour_rows, matches
 from mlmarket.features.store import FORMAT, MANIFEST, Contents, EventStore, read_contents
 from mlmarket.market.columns import AVAILABLE_AT, CONTACT_ID, OCCURRED_AT
+from mlmarket.market.connect import Workbench
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -73,7 +74,8 @@ def prepare_store(
     """
     texts = set(map(str, conditions))
     if folder is None:
-        scratch = market.workbench.folder if market.workbench is not None else None
+        bench = market.workbench
+        scratch = bench.folder if isinstance(bench, Workbench) else None
         folder = Path(tempfile.mkdtemp(prefix="store-", dir=scratch))
         store = _Writer(market, folder, texts).write()
         weakref.finalize(store, shutil.rmtree, folder, ignore_errors=True)

@@ -224,6 +224,9 @@ def _lent(market: "Market", table: "pa.Table | None") -> "Iterator[ir.Table | No
         yield None
     elif backend.name == "postgres":
         yield rows_in_query(backend, table)
+    elif backend.name == "pyspark":
+        with backend.lent(table) as lent:
+            yield lent
     elif backend.name != "duckdb":
         yield ibis.memtable(table)
     else:

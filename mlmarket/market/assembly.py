@@ -10,7 +10,7 @@ import ibis
 from mlmarket.errors import ConfigurationError
 from mlmarket.market.checks import TableCheck, check_contacts, check_rows
 from mlmarket.market.columns import AVAILABLE_AT, CONTACT_ID, TABLES
-from mlmarket.market.connect import Source, Workbench
+from mlmarket.market.connect import Bench, Source
 from mlmarket.market.report import CheckReport, TableCount
 from mlmarket.market.settings import MarketSettings, TableSettings
 from mlmarket.market.tables import MappedTable, map_table
@@ -44,7 +44,7 @@ class Assembly:
 def assemble(
     sources: Mapping[str, Source],
     settings: MarketSettings,
-    workbench: Workbench,
+    workbench: Bench,
     *,
     now: datetime | None,
     default_zone: str | None,
@@ -57,7 +57,7 @@ def assemble(
         On one connection.
     settings : MarketSettings
         What is declared about them.
-    workbench : Workbench
+    workbench : Bench
         Where parsed text is kept.
     now : datetime or None
         Rows after it are refused; by default the present.
@@ -136,15 +136,13 @@ def _names_contacts(name: str) -> bool:
     return TABLES[name].column(CONTACT_ID) is not None
 
 
-def _settle(mapped: MappedTable, workbench: Workbench, *, clean: frozenset[str]) -> "ir.Table":
+def _settle(mapped: MappedTable, workbench: Bench, *, clean: frozenset[str]) -> "ir.Table":
     """Parse text and convert zones once and keep the result; leave everything else as it is."""
     table = mapped.to_table(clean=clean)
     if not mapped.is_costly or mapped.source.table.get_backend() is not workbench.connection:
         return table
-    settled = workbench.connection.create_table(mapped.name, table, overwrite=True)
-    if mapped.source.all_text:
-        workbench.connection.drop_table(f"source_{mapped.name}", force=True)
-    return settled
+    source = f"source_{mapped.name}" if mapped.source.all_text else None
+    return workbench.keep(mapped.name, table, instead_of=source)
 
 
 def _derived_contacts(tables: Mapping[str, "ir.Table"]) -> "ir.Table":

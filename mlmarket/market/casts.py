@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 import ibis
 import ibis.expr.datatypes as dt
 
+from mlmarket.market import spark_casts
 from mlmarket.market.columns import Kind
 from mlmarket.market.time_formats import TimeFormat
 from mlmarket.market.try_casts import POSTGRES_ZONES, try_cast, zoned_time
@@ -57,12 +58,6 @@ def _epoch_us(moment): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN2
 
 @ibis.udf.scalar.builtin(name="make_timestamp", signature=((dt.int64,), dt.Timestamp(scale=6)))
 def _make_timestamp(microseconds): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-
-
-@ibis.udf.scalar.builtin(
-    name="to_utc_timestamp", signature=((dt.Timestamp(scale=6), dt.string), dt.Timestamp(scale=6))
-)
-def _spark_to_utc(local, zone): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 
 @ibis.udf.scalar.builtin(
@@ -127,7 +122,7 @@ class Reading:
         if not self.shifts:
             return local
         if self.backend == "pyspark":
-            return cast("ir.TimestampValue", _spark_to_utc(local, self.zone))
+            return spark_casts.to_utc(local, str(self.zone))
         return self.drop_zone(_instant_in(self._zone_name, local))
 
     def drop_zone(self, moment: "ir.Value") -> "ir.TimestampValue":
@@ -175,9 +170,13 @@ class Reading:
         )
 
     def _written(self, text: "ir.StringValue") -> "ir.TimestampValue":
+        if self.backend == "pyspark":
+            return spark_casts.iso_time(text)
         return cast("ir.TimestampValue", try_cast(text, _TIME, self.backend))
 
     def _from_zoned(self, text: "ir.StringValue") -> "ir.TimestampValue":
+        if self.backend == "pyspark":
+            return spark_casts.iso_time(text)
         tight = text.re_replace(_SPACED_OFFSET, r"\1")
         whole = tight.re_replace(_NO_SECONDS, r"\1:00\2")
         if self.backend == "postgres":
@@ -226,6 +225,8 @@ class Reading:
         """
         if self.time_format is None:
             return self._written(text)
+        if self.backend == "pyspark":
+            return spark_casts.from_format(text, self.time_format)
         if self.backend == "postgres":
             return self._parsed(text, TimeFormat.parse(self.time_format))
         if _ZONE_DIRECTIVE.search(self.time_format):
@@ -333,6 +334,8 @@ def cast_column(
     target = {Kind.MONEY: MONEY, Kind.NUMBER: "float64", Kind.INTEGER: "int64"}[kind]
     if value.type().is_string():
         value = stripped(cast("ir.StringValue", value))
+    elif reading.backend == "pyspark" and kind is Kind.MONEY and value.type().is_floating():
+        return spark_casts.money_of_float(cast("ir.FloatingValue", value))
     cast_value = try_cast(value, target, reading.backend)
     return _finite(cast_value) if kind is Kind.NUMBER else cast_value
 

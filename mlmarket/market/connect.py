@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import ibis
 
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 __all__ = [
+    "PARQUET",
+    "Bench",
     "Source",
     "Workbench",
+    "described",
     "find_files",
     "fingerprint",
     "matching_files",
@@ -37,7 +40,8 @@ __all__ = [
 ]
 
 _BLOCK: Final = 1 << 20
-_PARQUET: Final = frozenset({".parquet", ".pq"})
+PARQUET: Final = frozenset({".parquet", ".pq"})
+"""How the names of Parquet files end."""
 _AT_HOME: Final = frozenset({"duckdb", "postgres", "pyspark"})
 """Backends whose tables are worked on where they are."""
 
@@ -145,6 +149,31 @@ def fingerprint(files: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
+class Bench(Protocol):
+    """Where files and frames are opened: :class:`Workbench`, or a Spark session."""
+
+    @property
+    def connection(self) -> Any:  # noqa: ANN401 - each backend its own
+        """The Ibis connection."""
+        ...
+
+    def close(self) -> None:
+        """Remove what is temporary; tables on it are lost."""
+        ...
+
+    def open_frame(self, name: str, frame: object) -> Source:
+        """Return a frame as a source."""
+        ...
+
+    def open_settings(self, name: str, settings: TableSettings, folder: Path) -> Source:
+        """Return what ``[tables.NAME]`` describes as a source."""
+        ...
+
+    def keep(self, name: str, table: "ir.Table", *, instead_of: str | None = None) -> "ir.Table":
+        """Compute a table once, and return the result."""
+        ...
+
+
 class Workbench:
     """The DuckDB connection on which files and frames are opened.
 
@@ -234,10 +263,32 @@ class Workbench:
             database = self._addresses[settings.connection]
             return Source(name, open_table(database, name, settings.source), settings.source)
         files = find_files(settings.source, folder, name=name)
-        if all(path.suffix.lower() in _PARQUET for path in files):
+        if all(path.suffix.lower() in PARQUET for path in files):
             return self._open_parquet(name, files)
         table = read_csv(self.connection, name, files, settings, scratch=self.folder)
-        return Source(name, table, _described(files), all_text=True)
+        return Source(name, table, described(files), all_text=True)
+
+    def keep(self, name: str, table: "ir.Table", *, instead_of: str | None = None) -> "ir.Table":
+        """Compute a table once, and return the result.
+
+        Parameters
+        ----------
+        name : str
+            Its name here.
+        table : ibis.expr.types.Table
+            On this connection.
+        instead_of : str, optional
+            A table here that nobody needs afterwards.
+
+        Returns
+        -------
+        ibis.expr.types.Table
+            The same rows.
+        """
+        kept = self.connection.create_table(name, table, overwrite=True)
+        if instead_of is not None:
+            self.connection.drop_table(instead_of, force=True)
+        return kept
 
     def _open_parquet(self, name: str, files: list[Path]) -> Source:
         import duckdb
@@ -251,27 +302,39 @@ class Workbench:
                 [
                     unreadable(
                         name,
-                        f"{_described(files)} is no readable Parquet file",
+                        f"{described(files)} is no readable Parquet file",
                         f"The reader said: {str(error).splitlines()[0]}.",
                         "write the file again, or correct `source`.",
                     )
                 ]
             ) from error
-        return Source(name, table, _described(files))
+        return Source(name, table, described(files))
 
 
-def _described(files: list[Path]) -> str:
+def described(files: list[Path]) -> str:
+    """Return how messages name the files of a table.
+
+    Parameters
+    ----------
+    files : list of Path
+        At least one.
+
+    Returns
+    -------
+    str
+        The first, and how many more.
+    """
     return files[0].name if len(files) == 1 else f"{files[0].name} and {len(files) - 1:,} more"
 
 
-def on_one_connection(sources: Mapping[str, Source], workbench: Workbench) -> dict[str, Source]:
+def on_one_connection(sources: Mapping[str, Source], workbench: Bench) -> dict[str, Source]:
     """Return sources that can be joined.
 
     Parameters
     ----------
     sources : mapping of str to Source
         Each on some connection.
-    workbench : Workbench
+    workbench : Bench
         Where those are copied that are not all on one connection.
 
     Returns

@@ -13,16 +13,18 @@ from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.market.activity import activity_of
 from mlmarket.market.assembly import Assembly
 from mlmarket.market.columns import AVAILABLE_AT, TABLES
-from mlmarket.market.connect import Workbench
+from mlmarket.market.connect import Bench, Workbench
 from mlmarket.market.history import contacts_as_of, read_history
 from mlmarket.market.opening import frame_openers, open_all, settings_at, settings_openers
 from mlmarket.market.report import CheckReport
 from mlmarket.market.settings import BusinessSettings, MarketSettings, TableSettings
+from mlmarket.market.spark import SparkBench, session_of
 from mlmarket.market.time import time_zone, within
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pandas as pd
+    from pyspark.sql import SparkSession
 
 __all__ = ["Market"]
 
@@ -41,7 +43,7 @@ class Market:
         Time zone, currency and what is declared about each table.
     report : CheckReport
         What the checks found.
-    workbench : Workbench, optional
+    workbench : Bench, optional
         The connection on which files and frames were opened.
     history : ibis.expr.types.Table, optional
         What contacts looked like on earlier nights, see :mod:`mlmarket.market.history`.
@@ -54,7 +56,7 @@ class Market:
     tables: Mapping[str, "ir.Table"]
     settings: MarketSettings
     report: CheckReport
-    workbench: Workbench | None = None
+    workbench: Bench | None = None
     history: "ir.Table | None" = None
     contacts_derived: bool = False
     store_folder: Path | None = None
@@ -73,6 +75,7 @@ class Market:
         now: datetime | None = None,
         history: str | Path | None = None,
         check: bool = True,
+        spark: "SparkSession | None" = None,
     ) -> "Market":
         """Open the tables that a configuration file or a folder of Parquet files names.
 
@@ -87,6 +90,9 @@ class Market:
             Folder of earlier contact attributes; by default ``history`` beside the file.
         check : bool, default True
             Whether to raise what breaks the contract; otherwise see ``report``.
+        spark : pyspark.sql.SparkSession, optional
+            Where the tables are read and everything is computed; by default DuckDB, here. The
+            session has to be in UTC; the paths have to be there for its workers.
 
         Returns
         -------
@@ -104,7 +110,7 @@ class Market:
         settings = settings_at(path)
         folder = (path if path.is_dir() else path.parent).absolute()
         with ExitStack() as on_error:
-            workbench = Workbench()
+            workbench: Bench = Workbench() if spark is None else SparkBench(spark)
             on_error.callback(workbench.close)
             openers = settings_openers(settings, workbench, folder)
             opened = open_all(openers, settings, workbench, now=now, default_zone=None)
@@ -135,8 +141,9 @@ class Market:
             Mapping, filters and returns, as in the configuration file.
         now : datetime, optional
             Rows after it are refused; by default the present.
-        **tables : pandas.DataFrame, polars.DataFrame, pyarrow.Table or ibis.expr.types.Table
-            By the names of the contract.
+        **tables : pandas.DataFrame, polars.DataFrame, pyarrow.Table, ibis.expr.types.Table or \
+pyspark.sql.DataFrame
+            By the names of the contract. Where one is on Spark, everything is computed there.
 
         Returns
         -------
@@ -164,7 +171,8 @@ class Market:
         if settings is None:
             settings = MarketSettings(business=BusinessSettings(timezone=timezone))
         with ExitStack() as on_error:
-            workbench = Workbench()
+            spark = session_of(given)
+            workbench: Bench = Workbench() if spark is None else SparkBench(spark)
             on_error.callback(workbench.close)
             openers = frame_openers(given, workbench)
             opened = open_all(openers, settings, workbench, now=now, default_zone=timezone)
@@ -352,7 +360,7 @@ class Market:
         )
 
 
-def _market(opened: Assembly, settings: MarketSettings, workbench: Workbench) -> Market:
+def _market(opened: Assembly, settings: MarketSettings, workbench: Bench) -> Market:
     return Market(
         tables=opened.tables,
         settings=settings,

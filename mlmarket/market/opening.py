@@ -11,7 +11,7 @@ from ibis.common.exceptions import IbisError
 from mlmarket.errors import ConfigurationError, nearest, suggestion
 from mlmarket.market.assembly import Assembly, assemble
 from mlmarket.market.columns import TABLES
-from mlmarket.market.connect import Source, Workbench, on_one_connection
+from mlmarket.market.connect import Bench, Source, on_one_connection
 from mlmarket.market.report import CheckReport
 from mlmarket.market.settings import (
     MarketSettings,
@@ -46,7 +46,7 @@ def settings_at(path: Path) -> MarketSettings:
 
 
 def settings_openers(
-    settings: MarketSettings, workbench: Workbench, folder: Path
+    settings: MarketSettings, workbench: Bench, folder: Path
 ) -> dict[str, Callable[[], Source]]:
     """Return, for each table that settings name, what opens it.
 
@@ -54,7 +54,7 @@ def settings_openers(
     ----------
     settings : MarketSettings
         The tables there are.
-    workbench : Workbench
+    workbench : Bench
         Where files are opened.
     folder : Path
         The folder that paths are relative to.
@@ -72,7 +72,7 @@ def settings_openers(
 
 
 def frame_openers(
-    tables: Mapping[str, object], workbench: Workbench
+    tables: Mapping[str, object], workbench: Bench
 ) -> dict[str, Callable[[], Source]]:
     """Return, for each frame or Ibis table, what opens it.
 
@@ -80,7 +80,7 @@ def frame_openers(
     ----------
     tables : mapping of str to object
         By the names of the contract.
-    workbench : Workbench
+    workbench : Bench
         Where frames are put.
 
     Returns
@@ -105,7 +105,7 @@ def frame_openers(
     return openers
 
 
-def _opener(name: str, table: object, workbench: Workbench) -> Callable[[], Source]:
+def _opener(name: str, table: object, workbench: Bench) -> Callable[[], Source]:
     if not isinstance(table, ir.Table):
         return lambda: workbench.open_frame(name, table)
     try:
@@ -116,13 +116,15 @@ def _opener(name: str, table: object, workbench: Workbench) -> Callable[[], Sour
             "There are no rows behind it.",
             "pass a table of a connection, such as connection.table('orders').",
         ) from error
+    if workbench.connection.name == "pyspark":
+        return lambda: workbench.open_frame(name, table)
     return lambda: Source(name, table, "the Ibis table given")
 
 
 def open_all(
     openers: Mapping[str, Callable[[], Source]],
     settings: MarketSettings,
-    workbench: Workbench,
+    workbench: Bench,
     *,
     now: datetime | None,
     default_zone: str | None,
@@ -135,7 +137,7 @@ def open_all(
         What opens each table.
     settings : MarketSettings
         What is declared about them.
-    workbench : Workbench
+    workbench : Bench
         Where files and frames are opened.
     now : datetime or None
         Rows after it are refused; by default the present.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from mlmarket.evaluation import rolling_origins, stable_fractions, training_cutoffs
+from mlmarket.evaluation import drawn_below, rolling_origins, stable_fractions, training_cutoffs
 from mlmarket.features import Behaviour, SnapshotSpec, build, label_complete_until
 from mlmarket.features.labels import compile_label, refuse_open_windows
 from mlmarket.features.rows import known_rows, matches, tables_of
@@ -330,6 +330,9 @@ def _sample(market: "Market", latest: datetime, most_rows: int, cutoffs: int) ->
     share = most_rows / max(people * max(cutoffs, 1), 1)
     if share >= 1.0:
         return None
+    if contacts.get_backend().name != "duckdb":  # only the sample leaves where the contacts are
+        drawn = drawn_below(contacts[CONTACT_ID], salt=_SALT, share=share)
+        return cast("pa.Table", contacts.filter(drawn).to_pyarrow())
     ids = contacts.to_pyarrow()
     fractions = stable_fractions(_SALT, ids.column(CONTACT_ID).to_pylist())
     return cast("pa.Table", ids.filter(fractions < share))
