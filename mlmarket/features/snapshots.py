@@ -209,7 +209,9 @@ def _rows(
         keys = [CONTACT_ID] if isinstance(at, datetime) else [CONTACT_ID, AS_OF]
         joined = table.left_join(did.mutate(did__it=True), keys)
         happened = joined.did__it.fill_null(_NO)
-        label = (~happened if spec.label.negated else happened).ifelse(1, 0).cast("int8")
+        number = (~happened if spec.label.negated else happened).ifelse(1, 0)
+        # Ibis takes 1 and 0 for int8 already, and databases for their own integers.
+        label = number.cast("int16").cast("int8")
         table = joined.select(*table.columns, **{LABEL: label})
     return table.order_by([AS_OF, in_code_order(table[CONTACT_ID])])
 
