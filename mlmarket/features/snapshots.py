@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["SnapshotSpec", "build"]
 
 _NO: Final = False
+_ROWS_A_BATCH: Final = 65_536
 _NUMBER: Final = itertools.count()
 """Names tables of the caller, so that two that are read at a time do not meet."""
 
@@ -167,7 +168,7 @@ def _batches(table: "ir.Table") -> "Iterator[pa.RecordBatch]":
     """Yield the rows of a table; one batch without rows where it has none."""
     import pyarrow as pa
 
-    reader = table.to_pyarrow_batches()
+    reader = table.to_pyarrow_batches(chunk_size=_ROWS_A_BATCH)
     empty = True
     for batch in reader:
         empty = False
