@@ -85,7 +85,7 @@ class Parts:
         inputs = digest_of(inputs, size, library_versions())
         manifest = _manifest(folder)
         if manifest.get("inputs") == inputs:
-            return cls(folder, Roll(folder / _ROLL), inputs, manifest["finished"])
+            return cls(folder, Roll(folder / _ROLL), inputs, _still_there(folder, manifest))
         shutil.rmtree(folder, ignore_errors=True)
 
         def record(path: Path) -> None:
@@ -166,12 +166,24 @@ class Parts:
         self._write_manifest()
 
     def _path(self, predictor: str, bucket: int) -> Path:
-        return self.folder / f"{predictor}-{bucket:05}.parquet"
+        return _path(self.folder, predictor, bucket)
 
     def _write_manifest(self) -> None:
         content = {"inputs": self._inputs, "finished": self._finished}
         text = json.dumps(content, indent=1, sort_keys=True) + "\n"
         replace_file(self.folder / _MANIFEST, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def _path(folder: Path, predictor: str, bucket: int) -> Path:
+    return folder / f"{predictor}-{bucket:05}.parquet"
+
+
+def _still_there(folder: Path, manifest: Mapping[str, Any]) -> dict[str, int]:
+    """Return how far each predictor got, up to the first part that somebody took away."""
+    return {
+        name: next((n for n in range(count) if not _path(folder, name, n).is_file()), count)
+        for name, count in manifest["finished"].items()
+    }
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -213,7 +213,7 @@ def _refuse_disorder(tables: "Iterable[pa.Table]") -> "Iterator[pa.Table]":
         if table.num_rows:
             ids = cast("pa.StringArray", table.column(CONTACT_ID).combine_chunks())
             fits = before is None or pc.less(before, ids[0]).as_py()
-            if not fits or not pc.all(pc.less(ids[:-1], ids[1:])).as_py():
+            if not fits or not pc.all(pc.less(ids[:-1], ids[1:]), min_count=0).as_py():
                 raise RunError(
                     "The rows of contacts do not come in ascending order of their ids.",
                     "They are joined bucket by bucket; some would be left out unseen.",
