@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["SnapshotSpec", "build"]
 
 _NO: Final = False
+_ROWS_A_BATCH: Final = 65_536
 _NUMBER: Final = itertools.count()
 """Names tables of the caller, so that two that are read at a time do not meet."""
 
@@ -187,7 +188,10 @@ def _batches(table: "ir.Table") -> "Iterator[pa.RecordBatch]":
     """Yield the rows of a table; one batch without rows where it has none."""
     import pyarrow as pa
 
-    found = batches(table) if engine_of(table) == "postgres" else table.to_pyarrow_batches()
+    if engine_of(table) == "postgres":
+        found = batches(table)
+    else:
+        found = table.to_pyarrow_batches(chunk_size=_ROWS_A_BATCH)
     empty = True
     for batch in found:
         empty = False

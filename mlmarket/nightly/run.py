@@ -6,6 +6,7 @@ again with the same result.
 """
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -21,8 +22,9 @@ from mlmarket.nightly.gather import gather_report
 from mlmarket.nightly.inputs import input_fingerprints
 from mlmarket.nightly.models import ModelStore
 from mlmarket.nightly.night import Night
+from mlmarket.nightly.parts import Parts
 from mlmarket.nightly.playbook import check_playbook, load_night_playbook
-from mlmarket.nightly.predictions import join_predictions, read_predictions, write_predictions
+from mlmarket.nightly.predictions import join_predictions, read_predictions
 from mlmarket.nightly.publish import build_database, is_newest, publish_to
 from mlmarket.nightly.quality import hold_gate
 from mlmarket.nightly.stages import Progress, Silent, StageOutput, StageRunner, digest_of
@@ -196,18 +198,24 @@ class _Stages:
         """Answer every question for everybody."""
 
         def work(place: Path, output: StageOutput) -> None:
-            answers = []
-            for predictor in self.answering():
-                self.runner.progress.working("predictions", f"asking '{predictor.name}'")
-                answers.append(predictor.predict(self.opened(), as_of=self.night.as_of))
-            joined = join_predictions(self.opened(), answers, as_of=self.night.as_of)
-            hold_gate(self.night, joined.contacts, self.answering())
-            write_predictions(joined, place)
-            output.counts["contacts"] = joined.contacts.num_rows
-            output.counts["missing"] = joined.missing.num_rows
+            market, as_of, predictors = self.opened(), self.night.as_of, self.answering()
+            parts = Parts.take_up(folder, market, as_of=as_of, inputs=inputs)
+            for predictor in predictors:
+                parts.answer(predictor, market, as_of=as_of, tell=tell)
+            tell("joining the answers")
+            names = [predictor.name for predictor in predictors]
+            output.counts |= join_predictions(parts, names, place, as_of=as_of)
+            hold_gate(self.night, place, predictors)
 
+        def tell(what: str) -> None:
+            self.runner.progress.working("predictions", what)
+
+        folder = self.night.folder.parts
         inputs = digest_of(self.base, models.details["versions"])
-        return self.runner.run("predictions", inputs, work)
+        result = self.runner.run("predictions", inputs, work)
+        # Only now, and also after a kill between the two: what has a manifest needs no parts.
+        shutil.rmtree(folder, ignore_errors=True)
+        return result
 
     def decisions(self, predictions: StageResult) -> StageResult:
         """Decide segments and journeys, commit them, and export lists and outbox."""

@@ -4,17 +4,19 @@ The predictor for every question of that form: it learns from snapshots of the p
 contest against simple rules, and keeps whichever won together with the evidence.
 """
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from mlmarket.errors import ConfigurationError
-from mlmarket.features import Feature, SnapshotSpec, build
+from mlmarket.features import Feature, SnapshotSpec
 from mlmarket.features.labels import refuse_open_windows
-from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.time import duration_text, to_utc
+from mlmarket.prediction.answers import Asking, together
+from mlmarket.prediction.buckets import Roll
 from mlmarket.prediction.evidence import Evidence
 from mlmarket.prediction.fitted import Fitted, read_card
 from mlmarket.prediction.predictor import DeclinedError, Predictions, Schema
@@ -31,8 +33,6 @@ from mlmarket.prediction.study import (
 from mlmarket.prediction.training import TrainingPlan, plan_training
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from mlmarket.market import Market
 
 __all__ = ["SupervisedPredictor"]
@@ -255,17 +255,52 @@ class SupervisedPredictor:
         """
         import pyarrow as pa
 
-        fitted = self._require_fitted()
-        asked = None if contacts is None else _distinct_ids(contacts)
-        spec = SnapshotSpec(self.question.eligible, fitted.features)
-        only = None if asked is None else pa.table({CONTACT_ID: pa.array(asked, pa.string())})
-        batches = build(market, spec, cutoffs=[as_of], only=only)
-        table = pa.concat_tables([fitted.answer(batch, self.question) for batch in batches])
-        everybody = market.contacts(as_of=as_of).select(CONTACT_ID).to_pyarrow()
-        known = set(everybody.column(CONTACT_ID).to_pylist())
-        answered = set(table.column(CONTACT_ID).to_pylist())
-        silent = sorted((known if asked is None else set(asked)) - answered)
-        return Predictions(table, self._missing(silent, known, as_of))
+        if contacts is None:
+            return together(self.predict_batches(market, as_of=as_of))
+        asked = pa.array(_distinct_ids(contacts), pa.string())
+        return self._asking(market, as_of).about(asked)
+
+    def predict_batches(
+        self, market: "Market", *, as_of: datetime, roll: Roll | None = None, first: int = 0
+    ) -> Iterator[Predictions]:
+        """Answer for everybody, bucket by bucket, in memory that does not grow with the contacts.
+
+        The tables are read once; what is known of a bucket is forgotten before the next one.
+
+        Parameters
+        ----------
+        market : Market
+            The tables.
+        as_of : datetime
+            Rows after it are not looked at.
+        roll : Roll, optional
+            Who is asked about, in which buckets; by default everybody known at `as_of`.
+        first : int, default 0
+            The bucket to begin with. The contacts of those before it are not looked at.
+
+        Yields
+        ------
+        Predictions
+            Of a bucket; the same rows as :meth:`predict`.
+
+        Raises
+        ------
+        ConfigurationError
+            Where `as_of` has no zone.
+        RunError
+            Where the rows that were read are not all there are. Ask nothing else of the market
+            between two buckets: its connection reads one result at a time.
+        """
+        asking = self._asking(market, as_of)
+        if roll is not None:
+            only = roll.since(first) if first else None
+            buckets = (roll[bucket] for bucket in range(first, len(roll)))
+            yield from asking.in_buckets(buckets, only=only)
+            return
+        folder = None if market.workbench is None else market.workbench.folder
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            roll = Roll.record(market, Path(place) / "roll.arrow", as_of=as_of)
+            yield from self.predict_batches(market, as_of=as_of, roll=roll)
 
     def latest_cutoff(self, market: "Market", *, as_of: datetime) -> datetime:
         """Return the last instant that :meth:`fit` would learn from.
@@ -419,19 +454,8 @@ class SupervisedPredictor:
             most_rows=self.most_rows,
         )
 
-    def _missing(self, contacts: list[str], known: set[str], as_of: datetime) -> "pa.Table":
-        import pyarrow as pa
-
-        moment = f"at {as_of.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        gate = f"is not among those asked about, '{self.question.eligible}', {moment}"
-        reasons = [gate if contact in known else f"is not known {moment}" for contact in contacts]
-        return pa.table(
-            {
-                CONTACT_ID: pa.array(contacts, pa.string()),
-                "predictor": pa.array([self.name] * len(contacts), pa.string()),
-                "reason": pa.array(reasons, pa.string()),
-            }
-        )
+    def _asking(self, market: "Market", as_of: datetime) -> Asking:
+        return Asking(self._require_fitted(), self.question, market, as_of=as_of)
 
 
 def _as_plain(asked: tuple[Feature | str, ...] | None) -> list[Any] | None:
