@@ -1,15 +1,15 @@
 """Which features does a question know, asked for or not?"""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from mlmarket.errors import ConfigurationError, suggestion
+from mlmarket.errors import ConfigurationError
 from mlmarket.features.feature import Feature, Operation
 from mlmarket.features.rows import tables_of
-from mlmarket.features.sets import FEATURE_SETS, Ground
+from mlmarket.features.sets import FEATURE_SETS, NOT_BY_DEFAULT, Ground, unknown_set
 from mlmarket.market.columns import AS_OF, CONTACT_ID
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ __all__ = ["DEFAULT", "FeatureChoice", "choose_features", "default_features"]
 
 DEFAULT: Final = "default"
 """In place of the name of a set: all that the tables allow."""
+
+_WITH_ATTRIBUTES: Final = frozenset({DEFAULT, "leads", "attributes"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def default_features(
     Returns
     -------
     tuple of Feature
-        Those of all sets, in a fixed order, each with a name of its own: where two would share one,
+        Those of all sets but the groups that paid nowhere (docs/ablation.md), in a fixed order, each with a name of its own: where two would share one,
         as the event types ``Page View`` and ``page_view`` do, the later gets a number, and an
         attribute the word ``contact`` before it.
     """
@@ -99,19 +101,27 @@ def choose_features(
     asked = (DEFAULT,) if wanted is None else tuple(wanted)
     own = tuple(dict.fromkeys(one for one in asked if isinstance(one, Feature)))
     _refuse_same_names(own)
+    named = dict.fromkeys(one for one in asked if isinstance(one, str))
+    for name in named:
+        if name != DEFAULT and name not in FEATURE_SETS:
+            raise unknown_set(name, [DEFAULT, *FEATURE_SETS])
     ground = Ground(market, as_of=as_of, earliest=earliest)
-    sets = set(_set_names([one for one in asked if isinstance(one, str)]))
     given = dict.fromkeys(
-        feature for name, make in FEATURE_SETS.items() if name in sets for feature in make(ground)
+        feature
+        for name, make in FEATURE_SETS.items()
+        if name in named or DEFAULT in named
+        for group, features in make(ground).items()
+        if name in named or group not in NOT_BY_DEFAULT
+        for feature in features
     )
     features = (*_with_own_names([one for one in given if one not in own], own), *own)
     if wanted is not None and not features:
         raise ConfigurationError(
-            f"The tables allow no feature of {', '.join(sorted(sets)) or 'an empty list'}.",
+            f"The tables allow no feature of {', '.join(named) or 'an empty list'}.",
             "A model that knows nothing of anybody says the same of everybody.",
             "choose other features, or add the tables they are made of.",
         )
-    left_out = ground.attributes.left_out if "attributes" in sets else ()
+    left_out = ground.attributes.left_out if _WITH_ATTRIBUTES & named.keys() else ()
     return FeatureChoice(features, left_out)
 
 
@@ -128,20 +138,6 @@ def _taken(name: str) -> ConfigurationError:
         "One would overwrite the other, and the rules that a model must beat read by name.",
         "give yours another name: those of mlmarket are in `mlmarket features`.",
     )
-
-
-def _set_names(names: Sequence[str]) -> Iterator[str]:
-    for name in names:
-        if name == DEFAULT:
-            yield from FEATURE_SETS
-        elif name in FEATURE_SETS:
-            yield name
-        else:
-            raise ConfigurationError(
-                f"There is no set of features called '{name}'.",
-                "A question knows only what its sets and features say.",
-                suggestion(name, [DEFAULT, *FEATURE_SETS]),
-            )
 
 
 def _with_own_names(features: Sequence[Feature], others: Sequence[Feature]) -> tuple[Feature, ...]:

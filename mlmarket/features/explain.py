@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, cast
 from mlmarket.errors import ConfigurationError
 from mlmarket.features.behaviour import Behaviour
 from mlmarket.features.feature import Feature, Operation
+from mlmarket.features.ibis_compiler import compile_features
 from mlmarket.features.rows import known_rows, matches
-from mlmarket.features.snapshots import SnapshotSpec, build
 from mlmarket.market.columns import AVAILABLE_AT, CONTACT_ID, OCCURRED_AT
 from mlmarket.market.history import VALID_FROM
 from mlmarket.market.time import to_utc, within
@@ -162,15 +162,18 @@ def explain_feature(
     """
     to_utc(as_of)
     moment = as_of.astimezone(UTC)
-    people = market.contacts(as_of=moment)
-    person = people.filter(people[CONTACT_ID] == contact).select(CONTACT_ID)
-    if not person.to_pyarrow().num_rows:
+    if not _person(market, contact, moment).to_pyarrow().num_rows:
         raise ConfigurationError(
             f"Nobody with the contact_id '{contact}' was known at {moment:%Y-%m-%d %H:%M} UTC.",
             "There is nothing to explain.",
             "check the id: it is the one of your contacts table, not an e-mail address.",
         )
     return _explained(market, contact, feature, moment)
+
+
+def _person(market: "Market", contact: str, as_of: datetime) -> "ir.Table":
+    people = market.contacts(as_of=as_of)
+    return people.filter(people[CONTACT_ID] == contact).select(CONTACT_ID)
 
 
 def _explained(
@@ -188,12 +191,9 @@ def _explained(
 
 
 def _value(market: "Market", contact: str, feature: Feature, as_of: datetime) -> float | str | None:
-    """Return the number as every model gets it."""
-    import pyarrow as pa
-
-    only = pa.table({CONTACT_ID: pa.array([contact], pa.string())})
-    spec = SnapshotSpec(None, (feature,))
-    table = pa.Table.from_batches(build(market, spec, cutoffs=[as_of], only=only))
+    """Return the number as every model gets it: engines are held equal to this query."""
+    person = _person(market, contact, as_of)
+    table = compile_features(market, [feature], at=as_of, only=person).to_pyarrow()
     (value,) = table.column(feature.name).to_pylist()
     return None if value is None or value != value else cast("float | str", value)
 
@@ -202,9 +202,7 @@ def _acts(
     market: "Market", contact: str, feature: Feature, behaviour: Behaviour, as_of: datetime
 ) -> "pd.DataFrame":
     """Return what the contact did that is of a behaviour and was known, by time."""
-    people = market.contacts(as_of=as_of)
-    person = people.filter(people[CONTACT_ID] == contact).select(CONTACT_ID)
-    rows = known_rows(market, [behaviour], at=as_of, only=person)
+    rows = known_rows(market, [behaviour], at=as_of, only=_person(market, contact, as_of))
     rows = rows.filter(matches(rows, behaviour)).select(*_SHOWN)
     table = rows.mutate(**{COUNTS: _inside(rows, feature, as_of)}).order_by([*_SHOWN])
     frame = cast("pd.DataFrame", table.to_pyarrow().to_pandas())

@@ -4,7 +4,8 @@ Each set has a name that a configuration can choose: ``features = ["shop", "attr
 the tables allow: nothing where its table is missing, no money where orders have no amount.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
@@ -18,25 +19,41 @@ from mlmarket.features.algebra import (
     first_touch,
     gap_mean,
     gap_std,
+    last,
     maximum,
     mean,
     ratio,
     recency,
+    share_by,
     total,
     trend,
 )
 from mlmarket.features.attributes import AttributeChoice, choose_attributes
 from mlmarket.features.behaviour import Behaviour
 from mlmarket.features.feature import Feature
-from mlmarket.market.columns import AVAILABLE_AT, OCCURRED_AT
+from mlmarket.features.rows import known_rows
+from mlmarket.market.columns import AVAILABLE_AT, CONTACT_ID, OCCURRED_AT
 from mlmarket.market.time import within
 
 if TYPE_CHECKING:
     from mlmarket.market import Market
 
-__all__ = ["FEATURE_SETS", "Ground", "feature_set"]
+__all__ = ["FEATURE_SETS", "NOT_BY_DEFAULT", "Ground", "Groups", "feature_set", "unknown_set"]
+
+Groups = dict[str, list[Feature]]
+"""Features by what they have in common, which is what an ablation takes away together."""
+
+NOT_BY_DEFAULT: Final[frozenset[str]] = frozenset()
+"""Groups that paid for no question of docs/ablation.md: to be had by the name of their set alone."""
 
 _MOST_EVENT_TYPES: Final = 12
+_MOST_CATEGORIES: Final = 4
+_SHOPPING: Final = re.compile(r"cart|basket|wish|favou?rite|checkout|product|item|search", re.I)
+_LOG_IN: Final = re.compile(r"log_?in|log_?on|sign_?in|session|app_?open|app_?start", re.I)
+_FORM: Final = re.compile(
+    r"form|sign_?up|regist|download|demo|webinar|trial|pricing|quote|request|contact", re.I
+)
+_PAGE: Final = re.compile(r"page|view|visit|screen", re.I)
 
 
 class Ground:
@@ -90,6 +107,37 @@ class Ground:
         top = counted.order_by(order).limit(_MOST_EVENT_TYPES)
         return tuple(sorted(top.to_pyarrow().column("event_type").to_pylist()))
 
+    def types_like(self, words: re.Pattern[str], *, most: int) -> tuple[str, ...]:
+        """Return those of the event types whose names say what they are about.
+
+        Parameters
+        ----------
+        words : re.Pattern
+            Found anywhere in a name, blanks and hyphens read as underscores.
+        most : int
+            How many at most.
+
+        Returns
+        -------
+        tuple of str
+            By name.
+        """
+        found = [one for one in self.event_types if words.search(re.sub(r"[\s-]+", "_", one))]
+        return tuple(found[:most])
+
+    @cached_property
+    def item_categories(self) -> tuple[str, ...]:
+        """The categories of items that most contacts ordered, by name."""
+        if not (self.has("orders", "item_id") and self.has("items", "category")):
+            return ()
+        rows = known_rows(self.market, [Behaviour(("order",))], at=self.as_of)
+        items = self.market.table("items").select("item_id", "category")
+        bought = rows.inner_join(items, "item_id")
+        bought = bought.filter(bought.category.notnull() & (bought.category != ""))
+        counted = bought.group_by("category").aggregate(people=bought[CONTACT_ID].nunique())
+        top = counted.order_by([counted.people.desc(), counted.category]).limit(_MOST_CATEGORIES)
+        return tuple(sorted(top.to_pyarrow().column("category").to_pylist()))
+
     @cached_property
     def attributes(self) -> AttributeChoice:
         """The attributes that are used, and why the others are not."""
@@ -123,103 +171,185 @@ def feature_set(
         Where there is no set of that name.
     """
     if name not in FEATURE_SETS:
-        raise ConfigurationError(
-            f"There is no set of features called '{name}'.",
-            "A question knows only what its sets and features say.",
-            suggestion(name, FEATURE_SETS),
-        )
-    return tuple(FEATURE_SETS[name](Ground(market, as_of=as_of, earliest=earliest)))
+        raise unknown_set(name, FEATURE_SETS)
+    groups = FEATURE_SETS[name](Ground(market, as_of=as_of, earliest=earliest))
+    return tuple(dict.fromkeys(feature for group in groups.values() for feature in group))
 
 
-def _shop(ground: Ground) -> list[Feature]:
+def unknown_set(name: str, known: Iterable[str]) -> ConfigurationError:
+    """Return the error of a set that does not exist.
+
+    Parameters
+    ----------
+    name : str
+        What was written.
+    known : iterable of str
+        What could have been meant.
+
+    Returns
+    -------
+    ConfigurationError
+        To be raised.
+    """
+    return ConfigurationError(
+        f"There is no set of features called '{name}'.",
+        "A question knows only what its sets and features say.",
+        suggestion(name, known),
+    )
+
+
+def _shop(ground: Ground) -> Groups:
     if not ground.market.has("orders"):
-        return []
-    days, orders = days_active("order"), "order"
-    features = [
-        recency(orders),
-        first_touch(orders),
-        days,
-        *(days_active(orders, window) for window in ("30D", "90D", "180D", "365D")),
-        count(orders, "90D"),
-        count(orders),
-        gap_mean(orders),
-        gap_std(orders),
-        ratio(recency(orders), gap_mean(orders), name="order_overdue"),
-        ratio(gap_std(orders), gap_mean(orders), name="order_irregularity"),
-        ratio(days, first_touch(orders), name="order_days_per_day"),
-        trend(orders, "30D"),
-        trend(orders, "90D"),
-    ]
+        return {}
+    order, days = "order", days_active("order")
+    groups = {
+        "order recency and frequency": [
+            recency(order),
+            first_touch(order),
+            days,
+            count(order),
+            ratio(days, first_touch(order), name="order_days_per_day"),
+        ],
+        "orders by window": [
+            *(days_active(order, window) for window in ("30D", "90D", "180D", "365D")),
+            count(order, "90D"),
+        ],
+        "order gaps": [
+            gap_mean(order),
+            gap_std(order),
+            ratio(recency(order), gap_mean(order), name="order_overdue"),
+            ratio(gap_std(order), gap_mean(order), name="order_irregularity"),
+        ],
+        "order trends": [trend(order, "30D"), trend(order, "90D")],
+        "returns": [
+            count("return", "90D"),
+            count("return"),
+            recency("return"),
+            ratio(count("return", "365D"), count(order, "365D"), name="return_rate_365d"),
+        ],
+    }
     if ground.has("orders", "amount"):
-        features += [
-            total(orders, "90D"),
-            total(orders, "365D"),
-            total(orders),
-            mean(orders),
-            maximum(orders),
-            ratio(total(orders), days, name="order_value_per_day"),
+        groups["order value"] = [
+            total(order, "90D"),
+            total(order, "365D"),
+            total(order),
+            mean(order),
+            maximum(order),
+            ratio(total(order), days, name="order_value_per_day"),
         ]
-    features += [count("return", "90D"), count("return")]
-    return features
+        groups["last order value"] = [
+            last(order),
+            ratio(last(order), mean(order), name="order_last_per_mean"),
+        ]
+    if ground.item_categories:
+        shares = share_by(order, "item_category", ground.item_categories, "365D")
+        groups["items bought"] = list(shares)
+    shopping = ground.types_like(_SHOPPING, most=3)
+    return groups | _counted(shopping, ("7D", "30D"))
 
 
-def _messaging(ground: Ground) -> list[Feature]:
+def _messaging(ground: Ground) -> Groups:
     if not ground.market.has("messages"):
-        return []
-    features = [count("send", "30D"), count("send", "90D"), recency("send")]
+        return {}
+    sends = count("send", "90D")
+    groups = {"sends": [count("send", "30D"), sends, recency("send")]}
     for kind, column in (("open", "opened_at"), ("click", "clicked_at")):
         if ground.has("messages", column):
-            features += [
+            groups[f"{kind}s"] = [
                 count(kind, "30D"),
                 count(kind, "90D"),
                 recency(kind),
-                ratio(count(kind, "90D"), count("send", "90D"), name=f"{kind}_rate_90d"),
+                ratio(count(kind, "90D"), sends, name=f"{kind}_rate_90d"),
             ]
-    if ground.has("messages", "unsubscribed_at"):
-        features.append(recency("unsubscribe"))
-    return features
+            groups.setdefault("message trends", []).append(trend(kind, "30D"))
+    if {"opens", "clicks"} <= groups.keys():
+        opened = ratio(count("click", "90D"), count("open", "90D"), name="click_per_open_90d")
+        groups["clicks"].append(opened)
+    for kind in ("unsubscribe", "complaint", "bounce"):
+        column = {"complaint": "complained_at"}.get(kind, f"{kind}d_at")
+        if ground.has("messages", column):
+            groups.setdefault("refusals", []).append(recency(kind))
+    return groups
 
 
-def _events(ground: Ground) -> list[Feature]:
-    features: list[Feature] = []
-    for kind in ground.event_types:
-        features += _counts(kind)
-    return features + _any_event(ground.event_types)
+def _events(ground: Ground) -> Groups:
+    types = ground.event_types
+    return _counted(types, ("7D", "30D", "90D")) | _any_event(types)
 
 
-def _counts(kind: str) -> list[Feature]:
-    """Return how often and how lately something was done."""
-    behaviour = Behaviour((kind,))
-    return [
-        count(behaviour, "7D"),
-        count(behaviour, "30D"),
-        count(behaviour, "90D"),
-        recency(behaviour),
+def _subscription(ground: Ground) -> Groups:
+    """Return how steadily a service is used: log-ins where there are such events, else all events."""
+    log_ins = ground.types_like(_LOG_IN, most=3)
+    usage = Behaviour(log_ins or ground.event_types)
+    if not usage.types:
+        return {}
+    name = usage.label if log_ins else "event"
+    gap = gap_mean(usage, name=f"{name}_gap_mean")
+    since = recency(usage, name=f"{name}_recency")
+    groups = _counted(log_ins, ("7D", "30D", "90D")) | _any_event(ground.event_types)
+    groups["usage rhythm"] = [
+        days_active(usage, "90D", name=f"{name}_days_90d"),
+        first_touch(usage, name=f"{name}_first_touch"),
+        gap,
+        gap_std(usage, name=f"{name}_gap_std"),
+        ratio(since, gap, name=f"{name}_overdue"),
     ]
+    groups["usage trends"] = [trend(usage, "90D", name=f"{name}_trend_90d")]
+    others = [kind for kind in ground.event_types if kind not in log_ins][:4]
+    rest = _counted(others, ("30D",))
+    return {name: [*groups.get(name, ()), *rest.get(name, ())] for name in groups | rest}
 
 
-def _any_event(types: Sequence[str]) -> list[Feature]:
+def _leads(ground: Ground) -> Groups:
+    """Return what a lead showed interest in, and whether it fits."""
+    forms = ground.types_like(_FORM, most=4)
+    pages = [kind for kind in ground.types_like(_PAGE, most=3) if kind not in forms]
+    groups = _counted((*forms, *pages), ("7D", "30D", "90D")) | _any_event(ground.event_types)
+    if forms:
+        groups["first interest"] = [first_touch(Behaviour((kind,))) for kind in forms]
+    mails = _messaging(ground)
+    groups |= {name: mails[name] for name in ("opens", "clicks") if name in mails}
+    return groups | _attributes(ground)
+
+
+def _attributes(ground: Ground) -> Groups:
+    features = list(ground.attributes.features)
+    return {"attributes": features} if features else {}
+
+
+def _counted(types: Sequence[str], windows: Sequence[str]) -> Groups:
+    """Return how often and how lately each of some things was done."""
     if not types:
-        return []
+        return {}
+    each = [Behaviour((kind,)) for kind in types]
+    return {
+        "event counts": [count(one, window) for one in each for window in windows],
+        "event recency": [recency(one) for one in each],
+    }
+
+
+def _any_event(types: Sequence[str]) -> Groups:
+    if not types:
+        return {}
     anything = Behaviour(tuple(types))
-    return [
-        days_active(anything, "7D", name="event_days_7d"),
-        days_active(anything, "30D", name="event_days_30d"),
-        recency(anything, name="event_recency"),
-        trend(anything, "30D", name="event_trend_30d"),
-    ]
+    return {
+        "event days": [
+            days_active(anything, "7D", name="event_days_7d"),
+            days_active(anything, "30D", name="event_days_30d"),
+            recency(anything, name="event_recency"),
+        ],
+        "event trends": [trend(anything, "30D", name="event_trend_30d")],
+    }
 
 
-def _attributes(ground: Ground) -> list[Feature]:
-    return list(ground.attributes.features)
-
-
-FEATURE_SETS: Final[Mapping[str, Callable[[Ground], list[Feature]]]] = MappingProxyType(
+FEATURE_SETS: Final[Mapping[str, Callable[[Ground], Groups]]] = MappingProxyType(
     {
         "shop": _shop,
         "messaging": _messaging,
         "events": _events,
+        "subscription": _subscription,
+        "leads": _leads,
         "attributes": _attributes,
     }
 )
-"""What makes the features of each set, in the order in which a predictor sees them."""
+"""What makes the features of each set by group, in the order in which a predictor sees them."""
