@@ -126,11 +126,13 @@ def rest(above: ir.Value, below: ir.Value) -> ir.Value:
     if engine_of(left * right) != _POSTGRES:
         return left % right
     # PostgreSQL divides decimals, to which float64 comes with 15 digits only.
-    whole = _is_whole(left) & _is_whole(right)
-    exact = left.cast("int64") % right.cast("int64")
-    return whole.ifelse(exact.cast("float64"), left % right)
+    above_whole, below_whole = _whole(left), _whole(right)
+    exact = above_whole % below_whole
+    return exact.notnull().ifelse(exact.cast("float64"), left % right)
 
 
-def _is_whole(number: ir.FloatingValue) -> ir.BooleanValue:
-    limit = ibis.literal(_EXACT)
-    return (number.abs() <= limit) & (number == number.floor().cast("float64"))
+def _whole(number: ir.FloatingValue) -> ir.IntegerValue:
+    """Return whole numbers as integers, missing where there are digits behind the point."""
+    small = cast("ir.FloatingValue", (number.abs() <= _EXACT).ifelse(number, None))
+    below = small.floor()
+    return cast("ir.IntegerValue", (small == below.cast("float64")).ifelse(below, None))
