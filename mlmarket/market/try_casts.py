@@ -5,6 +5,7 @@ there a value is looked at before it is cast, and what a cast would refuse never
 """
 
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Final, cast
 from zoneinfo import available_timezones
 
@@ -201,16 +202,21 @@ def zoned_time(text: "ir.StringValue") -> "ir.TimestampValue":
     cut = text.re_replace(_FINER, r"\1")
     name = cut.re_replace(_NAMED_ZONE, r"\2").lower()
     clock = _time_of(cut.re_replace(_NAMED_ZONE, r"\1"))
-    known = sorted({zone.lower() for zone in available_timezones()} - POSTGRES_ZONES.keys())
     zone = ibis.cases(
         *((name == given, ibis.literal(meant)) for given, meant in POSTGRES_ZONES.items()),
-        (name.isin(known), name),
+        (ibis.literal(_known_zones()).contains(ibis.literal(" ") + name + " "), name),
     )
     found = cut.re_search(_IS_INSTANT).ifelse(cut, None).cast('timestamp("UTC")')
     return cast(
         "ir.TimestampValue",
         cut.re_search(_NAMED_ZONE).ifelse(_instant_in(zone, clock), found),
     )
+
+
+@cache
+def _known_zones() -> str:
+    """Return the names of all zones in one text: a list of them would be a long query."""
+    return f" {' '.join(sorted(zone.lower() for zone in available_timezones()))} "
 
 
 def text_of(value: "ir.Value") -> "ir.StringValue":

@@ -136,7 +136,7 @@ def load(connection: Any) -> Callable[..., Any]:
     return load_rows
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def both(load: Callable[..., Any]) -> Callable[..., tuple[Market, Market]]:
     """Return a function from frames to a market on DuckDB and one on PostgreSQL."""
 
