@@ -1,5 +1,7 @@
 """What do databases read in different ways, and how is it said so that all mean the same?"""
 
+import operator
+from functools import reduce
 from typing import Final, cast
 
 import ibis
@@ -7,11 +9,13 @@ import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
-__all__ = ["engine_of", "first_text", "in_code_order", "like", "rest"]
+__all__ = ["engine_of", "first_text", "in_code_order", "rest"]
 
 _POSTGRES: Final = "postgres"
-_EXACT: Final = 9_007_199_254_740_992.0
-"""Up to here, float64 holds every whole number."""
+_TOO_LARGE: Final = 2.0**63
+_BITS: Final = 60
+_UNITS: Final = ("1", *(f"0.{5**bits:0{bits}d}" for bits in (_BITS, 2 * _BITS)))
+"""Powers of two as decimals: 1, 2 ** -60 and 2 ** -120, below which no bit is looked at."""
 
 
 @ibis.udf.scalar.builtin(name="convert_to", signature=((dt.string, dt.string), dt.binary))
@@ -89,26 +93,6 @@ def first_text(text: ir.StringValue) -> ir.StringValue:
     return cast("ir.StringValue", _text_of(_unwritten(smallest, "hex"), "UTF8"))
 
 
-def like(text: ir.StringValue, pattern: str) -> ir.BooleanValue:
-    r"""Return whether texts match a pattern in which nothing is an escape.
-
-    Parameters
-    ----------
-    text : ibis.expr.types.StringValue
-        Texts.
-    pattern : str
-        With ``%`` and ``_``.
-
-    Returns
-    -------
-    ibis.expr.types.BooleanValue
-        Missing where the text is.
-    """
-    if "\\" in pattern and engine_of(text) == _POSTGRES:
-        pattern = pattern.replace("\\", r"\\")
-    return text.like(pattern)
-
-
 def rest(above: ir.Value, below: ir.Value) -> ir.Value:
     """Return the rest of a division in float64, with the sign of its left side.
 
@@ -125,12 +109,22 @@ def rest(above: ir.Value, below: ir.Value) -> ir.Value:
     left, right = cast("ir.FloatingValue", above), cast("ir.FloatingValue", below)
     if engine_of(left * right) != _POSTGRES:
         return left % right
-    # PostgreSQL divides decimals, to which float64 comes with 15 digits only.
-    whole = _is_whole(left) & _is_whole(right)
-    exact = left.cast("int64") % right.cast("int64")
-    return whole.ifelse(exact.cast("float64"), left % right)
+    # PostgreSQL divides decimals, to which a cast brings only 15 digits of float64.
+    return cast("ir.Value", (_exact(left) % _exact(right)).cast("float64"))
 
 
-def _is_whole(number: ir.FloatingValue) -> ir.BooleanValue:
-    limit = ibis.literal(_EXACT)
-    return (number.abs() <= limit) & (number == number.floor().cast("float64"))
+def _exact(number: ir.FloatingValue) -> ir.DecimalValue:
+    """Return float64 as a decimal with all its bits, in three pieces that integers can hold."""
+    size = cast("ir.FloatingValue", number.abs())
+    usable = cast("ir.FloatingValue", (size < _TOO_LARGE).ifelse(size, None))
+    pieces = [usable.floor()]
+    left = usable
+    for _ in _UNITS[1:]:
+        left = (left - pieces[-1].cast("float64")) * 2.0**_BITS
+        pieces.append(left.floor())
+    parts = [
+        piece.cast("decimal") * ibis.literal(unit).cast("decimal")
+        for piece, unit in zip(pieces, _UNITS, strict=True)
+    ]
+    total = reduce(operator.add, parts)
+    return cast("ir.DecimalValue", (number < 0).ifelse(-total, total))

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce, singledispatch
-from typing import Final, cast
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 
 from mlmarket.errors import suggestion
-from mlmarket.expressions.dialects import engine_of, in_code_order, like, rest
+from mlmarket.expressions.dialects import engine_of, in_code_order, rest
 from mlmarket.expressions.errors import ExpressionError
 from mlmarket.expressions.kinds import IN_WORDS, Type, kind_of
 from mlmarket.expressions.nodes import (
@@ -278,7 +278,7 @@ def _isin(value: ir.Value, choices: Sequence[ir.Value]) -> list[ir.Value]:
 
 @_value.register(Like)
 def _(node: Like, target: Target) -> ir.Value:
-    return like(cast("ir.StringValue", compile_node(node.operand, target)), node.pattern)
+    return compile_node(node.operand, target).like(node.pattern)
 
 
 @_value.register(IsMissing)

@@ -5,6 +5,7 @@ the text of the query, so that a role that may only read is enough, also on a st
 """
 
 import itertools
+import weakref
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import ibis
@@ -31,7 +32,7 @@ def _as_text(value): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 
 def only_reading(connection: Any) -> Any:  # noqa: ANN401 - an Ibis backend
-    """Let a connection write nothing from now on.
+    """Let a connection write nothing from now on, and end when nobody uses it any more.
 
     Parameters
     ----------
@@ -44,6 +45,7 @@ def only_reading(connection: Any) -> Any:  # noqa: ANN401 - an Ibis backend
         The same one.
     """
     connection.raw_sql("SET default_transaction_read_only = on").close()
+    weakref.finalize(connection, connection.con.close)
     return connection
 
 

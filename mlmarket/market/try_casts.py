@@ -5,6 +5,7 @@ there a value is looked at before it is cast, and what a cast would refuse never
 """
 
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Final, cast
 from zoneinfo import available_timezones
 
@@ -30,6 +31,7 @@ _SMALLEST: Final = "2.4703282292062328e-324"
 """Half of the smallest float64: what is below it counts as 0."""
 
 
+_DIGITS_OF_INTEGERS: Final = 18
 _LONGEST_WHOLE: Final = 1e16
 """From here on, whole numbers of float64 are written with an exponent."""
 
@@ -166,14 +168,15 @@ def _in_range(number: "ir.NumericValue", dtype: "dt.DataType") -> "ir.Value":
 def _decimal_of_float(number: "ir.FloatingValue", dtype: "dt.DataType") -> "ir.Value":
     """Return float64 in decimals as DuckDB does: PostgreSQL would look at 15 digits only."""
     digits, places = cast("dt.Decimal", dtype).precision, cast("dt.Decimal", dtype).scale
-    if digits is None or places is None or digits > 18:
+    if digits is None or places is None or digits > _DIGITS_OF_INTEGERS:
         return number.cast(dtype)
-    fits = number.cast("float64").abs() < float(10 ** (digits - places + 1))
-    units = fits.ifelse(number.cast("float64"), None) * float(10**places)
-    units = units + units.sign() * 1e-9
-    whole = (units.abs() < float(10**digits)).ifelse(units, None).cast("int64")
-    unit = ibis.literal(Decimal(1).scaleb(-places))
-    return (whole.cast("decimal") * unit).cast(dtype)
+    size = cast("ir.FloatingValue", number.cast("float64").abs())
+    usable = (size <= 10.0 ** (digits - places)).ifelse(size, None)
+    size = cast("ir.FloatingValue", usable * 10.0**places)
+    below = size.floor().cast("float64")
+    units = below + (size - below >= 0.5).ifelse(1.0, 0.0)  # rounded half away from zero
+    whole = (units < 10.0**digits).ifelse(units * number.sign(), None).cast("int64")
+    return (whole.cast("decimal") * ibis.literal(Decimal(1).scaleb(-places))).cast(dtype)
 
 
 def _time_of(text: "ir.StringValue") -> "ir.TimestampValue":
@@ -199,16 +202,21 @@ def zoned_time(text: "ir.StringValue") -> "ir.TimestampValue":
     cut = text.re_replace(_FINER, r"\1")
     name = cut.re_replace(_NAMED_ZONE, r"\2").lower()
     clock = _time_of(cut.re_replace(_NAMED_ZONE, r"\1"))
-    known = sorted({zone.lower() for zone in available_timezones()} - POSTGRES_ZONES.keys())
     zone = ibis.cases(
         *((name == given, ibis.literal(meant)) for given, meant in POSTGRES_ZONES.items()),
-        (name.isin(known), name),
+        (ibis.literal(_known_zones()).contains(ibis.literal(" ") + name + " "), name),
     )
     found = cut.re_search(_IS_INSTANT).ifelse(cut, None).cast('timestamp("UTC")')
     return cast(
         "ir.TimestampValue",
         cut.re_search(_NAMED_ZONE).ifelse(_instant_in(zone, clock), found),
     )
+
+
+@cache
+def _known_zones() -> str:
+    """Return the names of all zones in one text: a list of them would be a long query."""
+    return f" {' '.join(sorted(zone.lower() for zone in available_timezones()))} "
 
 
 def text_of(value: "ir.Value") -> "ir.StringValue":
@@ -228,6 +236,9 @@ def text_of(value: "ir.Value") -> "ir.StringValue":
     if not value.type().is_floating() or engine_of(value) != _POSTGRES:
         return text
     number = cast("ir.FloatingValue", value.cast("float64"))
-    whole = (number.abs() < _LONGEST_WHOLE) & (number == number.floor().cast("float64"))
-    digits = whole.ifelse(number, None).cast("int64").cast("string")
-    return cast("ir.StringValue", whole.ifelse(digits + ".0", text))
+    small = cast("ir.FloatingValue", (number.abs() < _LONGEST_WHOLE).ifelse(number, None))
+    whole = small.floor()  # as an integer
+    return cast(
+        "ir.StringValue",
+        (small == whole.cast("float64")).ifelse(whole.cast("string") + ".0", text),
+    )
