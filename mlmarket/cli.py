@@ -68,6 +68,18 @@ def main() -> None:
         crash = _crashed(error)
         _complain(str(crash))
         sys.exit(crash.exit_code)
+    finally:
+        _stop_spark()
+
+
+def _stop_spark() -> None:
+    """Stop the session that a command made, so that its executors are given back at once."""
+    if "pyspark" in sys.modules:
+        from pyspark.sql import SparkSession
+
+        session = SparkSession.getActiveSession()
+        if session is not None:
+            session.stop()
 
 
 def _complain(text: str) -> None:
@@ -150,13 +162,15 @@ def _parse_day(text: str, option: str = "--date") -> date:
         ) from None
 
 
-def _night(config: Path, day: str | None, output: Path | None) -> "Night":
+def _night(
+    config: Path, day: str | None, output: Path | None, engine: str | None = None
+) -> "Night":
     from mlmarket.nightly import open_night, tonight
 
     if day is None:
-        night = tonight(config, output=output)
+        night = tonight(config, output=output, engine=engine)
     else:
-        night = open_night(config, _parse_day(day), output=output)
+        night = open_night(config, _parse_day(day), output=output, engine=engine)
     _ROOT.set(night.workspace.root)
     return night
 
@@ -189,13 +203,12 @@ def init(
 @app.command()
 def check(config: Config = _CONFIG, day: Day = None, output: Output = None) -> None:
     """Check the tables against the data contract, and say which questions can be answered."""
-    from mlmarket.market import Market
     from mlmarket.nightly.declared import check_declared
     from mlmarket.nightly.playbook import check_playbook
     from mlmarket.nightly.preview import readiness
 
     night = _night(config, day, output)
-    market = Market.open(config, history=night.workspace.history, check=False)
+    market = night.market(check=False)
     for count in market.report.counts:
         left_out = f", {count.left_out:,} left out by `where`" if count.left_out else ""
         unknown = f", {count.unknown_contacts:,} of nobody known" if count.unknown_contacts else ""
@@ -271,11 +284,15 @@ def nightly(
     output: Output = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do everything again.")] = False,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="duckdb or spark, in place of [engine] name.", show_default=False),
+    ] = None,
 ) -> None:
     """Run a night, or what is left of it: predict, decide, export, report."""
     from mlmarket.nightly import run_night
 
-    night = _night(config, day, output)
+    night = _night(config, day, output, engine)
     if dry_run:
         _show_dry_run(night)
         return

@@ -23,7 +23,6 @@ from mlmarket.features.program import BITS, NO_VALUE
 from mlmarket.features.rows import behaviour_rows, matches
 from mlmarket.features.store import FORMAT, MANIFEST, Contents, EventStore, read_contents
 from mlmarket.market.columns import AVAILABLE_AT, CONTACT_ID, OCCURRED_AT
-from mlmarket.market.connect import Workbench
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -74,8 +73,7 @@ def prepare_store(
     """
     texts = set(map(str, conditions))
     if folder is None:
-        bench = market.workbench
-        scratch = bench.folder if isinstance(bench, Workbench) else None
+        scratch = None if market.workbench is None else market.workbench.folder
         folder = Path(tempfile.mkdtemp(prefix="store-", dir=scratch))
         store = _Writer(market, folder, texts).write()
         weakref.finalize(store, shutil.rmtree, folder, ignore_errors=True)

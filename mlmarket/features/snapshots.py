@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from mlmarket.market import Market
 
-__all__ = ["SnapshotSpec", "build"]
+__all__ = ["SnapshotSpec", "build", "lent"]
 
 _NO: Final = False
 _ROWS_A_BATCH: Final = 65_536
@@ -163,7 +163,7 @@ def _at_instants(
     known_at: datetime | None,
     only: "pa.Table | None",
 ) -> "Iterator[pa.RecordBatch]":
-    with _lent(market, only) as chosen:
+    with lent(market, only) as chosen:
         for cutoff in cutoffs:
             yield from _batches(_rows(market, spec, cutoff, known_at, chosen))
 
@@ -175,12 +175,12 @@ def _at_frame(
     known_at: datetime | None,
     only: "pa.Table | None",
 ) -> "Iterator[pa.RecordBatch]":
-    with _lent(market, frame) as at, _lent(market, only) as chosen:
+    with lent(market, frame) as at, lent(market, only) as chosen:
         yield from _batches(_rows(market, spec, at, known_at, chosen))
 
 
 def _swept_frame(market: "Market", sweep: Sweep, frame: "pa.Table") -> "Iterator[pa.RecordBatch]":
-    with _lent(market, frame) as at:
+    with lent(market, frame) as at:
         yield from sweep.at_pairs(at, frame)
 
 
@@ -221,8 +221,21 @@ def _rows(
 
 
 @contextmanager
-def _lent(market: "Market", table: "pa.Table | None") -> "Iterator[ir.Table | None]":
-    """Put rows of the caller beside the market's tables for a while."""
+def lent(market: "Market", table: "pa.Table | None") -> "Iterator[ir.Table | None]":
+    """Put rows of the caller beside the market's tables for a while.
+
+    Parameters
+    ----------
+    market : Market
+        The tables.
+    table : pyarrow.Table or None
+        The rows.
+
+    Yields
+    ------
+    ibis.expr.types.Table or None
+        None where there are no rows to put there.
+    """
     import ibis
 
     backend = market.table("contacts").get_backend()
@@ -231,14 +244,14 @@ def _lent(market: "Market", table: "pa.Table | None") -> "Iterator[ir.Table | No
     elif backend.name == "postgres":
         yield rows_in_query(backend, table)
     elif backend.name == "pyspark":
-        with backend.lent(table) as lent:
-            yield lent
+        with backend.lent(table) as there:
+            yield there
     elif backend.name != "duckdb":
         yield ibis.memtable(table)
     else:
         name = f"mlmarket_lent_{next(_NUMBER)}"
-        lent = backend.create_table(name, table, temp=True)
+        there = backend.create_table(name, table, temp=True)
         try:
-            yield lent
+            yield there
         finally:
             backend.drop_table(name, force=True)

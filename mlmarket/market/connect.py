@@ -157,6 +157,11 @@ class Bench(Protocol):
         """The Ibis connection."""
         ...
 
+    @property
+    def folder(self) -> Path | None:
+        """Where this process may put temporary files; None for the system's own place."""
+        ...
+
     def close(self) -> None:
         """Remove what is temporary; tables on it are lost."""
         ...

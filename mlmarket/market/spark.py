@@ -25,14 +25,15 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-__all__ = ["SparkBench", "check_session", "check_workers", "session_of", "spark_session"]
+__all__ = ["ADDRESS", "SparkBench", "check_session", "check_workers", "session_of", "spark_session"]
 
 _CATALOG: Final = "pyspark"
 """Scheme of a `connection` that means the session's own catalog."""
 
 _ZONE: Final = "spark.sql.session.timeZone"
 _UTC: Final = frozenset({"utc", "etc/utc", "gmt", "z", "+00:00", "utc+0", "utc+00:00"})
-_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+"""How a path begins that only Spark reads."""
 _VERSIONS: Final = re.compile(r"different version: (\S+) than that in driver: (\S+?),")
 _DECISIVE: Final = ("mlmarket", "lightgbm", "numpy")
 """Packages that decide what a model answers."""
@@ -251,6 +252,11 @@ class SparkBench:
         )
         self._addresses: dict[str, Any] = {}
 
+    @property
+    def folder(self) -> None:
+        """Nothing is put on the driver's disk."""
+        return
+
     def close(self) -> None:
         """Forget what was named and kept; tables on it are lost."""
         self._finalizer()
@@ -355,7 +361,7 @@ class SparkBench:
         return self._named(name, frame, source)
 
     def _open_parquet(self, name: str, source: str, folder: Path) -> Source:
-        if _ADDRESS.match(source):
+        if ADDRESS.match(source):
             paths, said = [source], source
         else:
             files = find_files(source, folder, name=name)

@@ -1,18 +1,22 @@
 """Which night of which business is run?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Final, get_args
 from zoneinfo import ZoneInfo
 
-from mlmarket.errors import ConfigurationError
+from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.market import Market
+from mlmarket.market.spark import check_workers, spark_session
 from mlmarket.market.time import day_start
 from mlmarket.nightly.folder import RunFolder
-from mlmarket.nightly.settings import NightSettings, load_settings
+from mlmarket.nightly.settings import EngineSettings, NightSettings, load_settings
 from mlmarket.nightly.workspace import Workspace
 
 __all__ = ["Night", "open_night", "tonight"]
+
+_ENGINES: Final = get_args(EngineSettings.model_fields["name"].annotation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +50,42 @@ class Night:
         """The run folder."""
         return self.workspace.run(self.day)
 
-    def market(self) -> Market:
+    @property
+    def on_spark(self) -> bool:
+        """Whether the tables are read and everybody is scored on Spark."""
+        return self.settings.engine.name == "spark"
+
+    @property
+    def scores(self) -> str:
+        """Where Spark's workers write the night's answers, as an address."""
+        return self.settings.engine.scores or (self.workspace.root / "scores").as_uri()
+
+    def market(self, *, check: bool = True) -> Market:
         """Open and check the tables.
+
+        Parameters
+        ----------
+        check : bool, default True
+            Whether to raise what breaks the contract.
 
         Returns
         -------
         Market
             With the attributes that earlier nights recorded.
+
+        Raises
+        ------
+        ConfigurationError
+            Where the configuration is wrong, or Spark cannot be used.
+        ContractViolationError
+            Where the tables break the contract.
         """
-        return Market.open(self.config, history=self.workspace.history)
+        spark = None
+        if self.on_spark:
+            spark = spark_session(self.settings.engine.spark)
+            check_workers(spark)
+        history = self.workspace.history
+        return Market.open(self.config, history=history, check=check, spark=spark)
 
     def refuse_future(self) -> None:
         """Refuse a night that has not come yet.
@@ -73,7 +104,9 @@ class Night:
             )
 
 
-def open_night(config: Path, day: date, *, output: Path | None = None) -> Night:
+def open_night(
+    config: Path, day: date, *, output: Path | None = None, engine: str | None = None
+) -> Night:
     """Read the configuration of a night.
 
     Parameters
@@ -84,6 +117,8 @@ def open_night(config: Path, day: date, *, output: Path | None = None) -> Night:
         The date of the night.
     output : Path, optional
         Where results are kept, in place of ``[output] folder``.
+    engine : {"duckdb", "spark"}, optional
+        What computes, in place of ``[engine] name``.
 
     Returns
     -------
@@ -95,10 +130,24 @@ def open_night(config: Path, day: date, *, output: Path | None = None) -> Night:
     ConfigurationError
         Where the configuration is wrong.
     """
-    return _night(config, load_settings(config), day, output)
+    return _on(engine, _night(config, load_settings(config), day, output))
 
 
-def tonight(config: Path, *, output: Path | None = None) -> Night:
+def _on(engine: str | None, night: Night) -> Night:
+    if engine is None:
+        return night
+    if engine not in _ENGINES:
+        raise ConfigurationError(
+            f"There is no engine '{engine}'.",
+            "It says where the tables are read and everybody is scored.",
+            suggestion(engine, _ENGINES),
+        )
+    content = {**night.settings.engine.model_dump(), "name": engine}
+    chosen = EngineSettings.model_validate(content)
+    return replace(night, settings=night.settings.model_copy(update={"engine": chosen}))
+
+
+def tonight(config: Path, *, output: Path | None = None, engine: str | None = None) -> Night:
     """Return the night of the day that it is now where the business is.
 
     Parameters
@@ -107,6 +156,8 @@ def tonight(config: Path, *, output: Path | None = None) -> Night:
         ``mlmarket.toml``.
     output : Path, optional
         Where results are kept, in place of ``[output] folder``.
+    engine : {"duckdb", "spark"}, optional
+        What computes, in place of ``[engine] name``.
 
     Returns
     -------
@@ -120,7 +171,7 @@ def tonight(config: Path, *, output: Path | None = None) -> Night:
     """
     settings = load_settings(config)
     today = datetime.now(ZoneInfo(settings.business.timezone)).date()
-    return _night(config, settings, today, output)
+    return _on(engine, _night(config, settings, today, output))
 
 
 def _night(config: Path, settings: NightSettings, day: date, output: Path | None) -> Night:

@@ -9,12 +9,19 @@ from mlmarket.market.columns import AS_OF, CONTACT_ID
 from mlmarket.market.time import to_utc
 from mlmarket.nightly.parts import Parts
 from mlmarket.prediction import Predictions
+from mlmarket.prediction.buckets import BUCKET
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-__all__ = ["contacts_file", "join_predictions", "read_predictions"]
+__all__ = [
+    "contacts_file",
+    "join_predictions",
+    "no_reasons",
+    "read_predictions",
+    "write_predictions",
+]
 
 _CONTACTS: Final = "contacts.parquet"
 _MISSING: Final = "missing.parquet"
@@ -70,9 +77,47 @@ def _beside(people: "pa.StringArray", answers: "Sequence[pa.Table]", as_of: date
 def _below(missing: "Sequence[pa.Table]") -> "pa.Table":
     import pyarrow as pa
 
-    empty = pa.table({name: pa.array([], pa.string()) for name in _MISSING_COLUMNS})
-    together = pa.concat_tables([empty, *missing])
+    together = pa.concat_tables([no_reasons(), *missing])
     return together.sort_by([(CONTACT_ID, "ascending"), ("predictor", "ascending")])
+
+
+def write_predictions(predictions: Predictions, place: Path) -> dict[str, int]:
+    """Write the same files from predictions that are whole already.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        One row a contact, ascending.
+    place : Path
+        The run folder, or a stage's.
+
+    Returns
+    -------
+    dict of str to int
+        Rows, ``contacts`` and ``missing``.
+    """
+    folder = place / "predictions"
+    folder.mkdir()
+    tables = {_CONTACTS: predictions.contacts, _MISSING: predictions.missing}
+    for name, table in tables.items():
+        with _Writer(folder / name) as file:
+            plain = table.replace_schema_metadata(None)
+            for first in range(0, max(table.num_rows, 1), BUCKET):
+                file.write(plain.slice(first, BUCKET))
+    return {"contacts": predictions.contacts.num_rows, "missing": predictions.missing.num_rows}
+
+
+def no_reasons() -> "pa.Table":
+    """Return the table of who has no prediction, and why, without a row.
+
+    Returns
+    -------
+    pyarrow.Table
+        ``contact_id, predictor, reason``.
+    """
+    import pyarrow as pa
+
+    return pa.table({name: pa.array([], pa.string()) for name in _MISSING_COLUMNS})
 
 
 class _Writer:

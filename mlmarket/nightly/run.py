@@ -24,9 +24,10 @@ from mlmarket.nightly.models import ModelStore
 from mlmarket.nightly.night import Night
 from mlmarket.nightly.parts import Parts
 from mlmarket.nightly.playbook import check_playbook, load_night_playbook
-from mlmarket.nightly.predictions import join_predictions, read_predictions
+from mlmarket.nightly.predictions import join_predictions, read_predictions, write_predictions
 from mlmarket.nightly.publish import build_database, is_newest, publish_to
 from mlmarket.nightly.quality import hold_gate
+from mlmarket.nightly.scores import score_on_spark
 from mlmarket.nightly.stages import Progress, Silent, StageOutput, StageRunner, digest_of
 from mlmarket.prediction import SupervisedPredictor
 
@@ -186,6 +187,10 @@ class _Stages:
             )
             output.counts["trained"] = len(answering.trained)
             output.details["versions"] = {one.name: one.version_ for one in answering.predictors}
+            output.details["learned_from"] = {
+                one.name: {"contacts": one.evidence_.contacts, "rows": one.evidence_.rows}
+                for one in answering.predictors
+            }
             output.details["skipped"] = [(one.predictor, one.reason) for one in answering.skipped]
             _write_cards(answering.predictors, place)
 
@@ -196,21 +201,28 @@ class _Stages:
 
     def predictions(self, models: StageResult) -> StageResult:
         """Answer every question for everybody."""
+        night = self.night
 
         def work(place: Path, output: StageOutput) -> None:
-            market, as_of, predictors = self.opened(), self.night.as_of, self.answering()
-            parts = Parts.take_up(folder, market, as_of=as_of, inputs=inputs)
-            for predictor in predictors:
-                parts.answer(predictor, market, as_of=as_of, tell=tell)
-            tell("joining the answers")
-            names = [predictor.name for predictor in predictors]
-            output.counts |= join_predictions(parts, names, place, as_of=as_of)
-            hold_gate(self.night, place, predictors)
+            market, as_of, predictors = self.opened(), night.as_of, self.answering()
+            if night.on_spark:
+                tell("scoring on Spark")
+                scored = score_on_spark(night, market, predictors, inputs=inputs)
+                output.counts |= write_predictions(scored, place)
+            else:
+                parts = Parts.take_up(folder, market, as_of=as_of, inputs=inputs)
+                for predictor in predictors:
+                    parts.answer(predictor, market, as_of=as_of, tell=tell)
+                tell("joining the answers")
+                names = [predictor.name for predictor in predictors]
+                output.counts |= join_predictions(parts, names, place, as_of=as_of)
+            hold_gate(night, place, predictors)
+            output.details["engine"] = night.settings.engine.name
 
         def tell(what: str) -> None:
             self.runner.progress.working("predictions", what)
 
-        folder = self.night.folder.parts
+        folder = night.folder.parts
         inputs = digest_of(self.base, models.details["versions"])
         result = self.runner.run("predictions", inputs, work)
         # Only now, and also after a kill between the two: what has a manifest needs no parts.

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from mlmarket.errors import RunError
 from mlmarket.features import SnapshotSpec, build
+from mlmarket.features.engine import choose_engine
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.prediction.buckets import BUCKET, ascending, by_bucket
 from mlmarket.prediction.fitted import Fitted
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from mlmarket.market import Market
 
-__all__ = ["Asking", "together"]
+__all__ = ["Asking", "together", "without_answer"]
 
 
 class Asking:
@@ -96,16 +97,21 @@ class Asking:
         answers = (self.fitted.answer(batch, self.question) for batch in self._rows(only))
         for people, table in by_bucket(answers, buckets):
             silent = people.filter(pc.invert(pc.is_in(people, table.column(CONTACT_ID))))
-            yield Predictions(table, self._missing(silent, strangers))
+            reasons = without_answer(self.question, silent, as_of=self.as_of, strangers=strangers)
+            yield Predictions(table, reasons)
 
     def _rows(self, only: "pa.Table | None") -> "Iterator[pa.RecordBatch]":
         """Yield the features of everybody eligible, or fail where some are left out."""
         gate = self.question.eligible
+        spec = SnapshotSpec(gate, self.fitted.features)
+        if choose_engine(self.market, spec).store is not None:
+            yield from self._build(spec, only)
+            return
         # Asked first. A connection of DuckDB reads one result at a time: another query in between
         # ends it without a word, and those who come after would look as if nobody asked for them.
         expected = sum(batch.num_rows for batch in self._build(SnapshotSpec(gate, ()), only))
         found = 0
-        for batch in self._build(SnapshotSpec(gate, self.fitted.features), only):
+        for batch in self._build(spec, only):
             found += batch.num_rows
             yield batch
         if found != expected:
@@ -130,21 +136,46 @@ class Asking:
             )
         return asked
 
-    def _missing(self, silent: "pa.StringArray", strangers: "pa.StringArray | None") -> "pa.Table":
-        import pyarrow as pa
-        import pyarrow.compute as pc
 
-        moment = f"at {self.as_of.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        gate = f"is not among those asked about, '{self.question.eligible}', {moment}"
-        nobody = pa.array([], pa.string())
-        unknown = pc.is_in(silent, nobody if strangers is None else strangers)
-        return pa.table(
-            {
-                CONTACT_ID: silent,
-                "predictor": pa.repeat(pa.scalar(self.question.name), len(silent)),
-                "reason": pc.if_else(unknown, f"is not known {moment}", gate),
-            }
-        )
+def without_answer(
+    question: Question,
+    silent: "pa.StringArray",
+    *,
+    as_of: datetime,
+    strangers: "pa.StringArray | None" = None,
+) -> "pa.Table":
+    """Return why contacts have no answer.
+
+    Parameters
+    ----------
+    question : Question
+        What was asked.
+    silent : pyarrow.StringArray
+        Who has none.
+    as_of : datetime
+        When they were asked about.
+    strangers : pyarrow.StringArray, optional
+        Those of them who are not known.
+
+    Returns
+    -------
+    pyarrow.Table
+        ``contact_id, predictor, reason``.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    moment = f"at {as_of.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    gate = f"is not among those asked about, '{question.eligible}', {moment}"
+    nobody = pa.array([], pa.string())
+    unknown = pc.is_in(silent, nobody if strangers is None else strangers)
+    return pa.table(
+        {
+            CONTACT_ID: silent,
+            "predictor": pa.repeat(pa.scalar(question.name), len(silent)),
+            "reason": pc.if_else(unknown, f"is not known {moment}", gate),
+        }
+    )
 
 
 def together(answers: "Iterable[Predictions]") -> Predictions:

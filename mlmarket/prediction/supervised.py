@@ -15,8 +15,9 @@ from mlmarket.errors import ConfigurationError
 from mlmarket.features import Feature, SnapshotSpec
 from mlmarket.features.labels import refuse_open_windows
 from mlmarket.market.time import duration_text, to_utc
-from mlmarket.prediction.answers import Asking, together
+from mlmarket.prediction.answers import Asking, together, without_answer
 from mlmarket.prediction.buckets import Roll
+from mlmarket.prediction.distributed import answers_frame, is_on_spark
 from mlmarket.prediction.evidence import Evidence
 from mlmarket.prediction.fitted import Fitted, read_card
 from mlmarket.prediction.predictor import DeclinedError, Predictions, Schema
@@ -33,6 +34,10 @@ from mlmarket.prediction.study import (
 from mlmarket.prediction.training import TrainingPlan, plan_training
 
 if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
+
     from mlmarket.market import Market
 
 __all__ = ["SupervisedPredictor"]
@@ -350,6 +355,72 @@ class SupervisedPredictor:
         if not plan.origins:
             raise declined_to_judge(self.question)
         return features_of_plan(market, plan, self.features).features
+
+    def answer(self, batch: "pa.RecordBatch") -> "pa.Table":
+        """Return the answers for some rows of features.
+
+        Parameters
+        ----------
+        batch : pyarrow.RecordBatch
+            As :func:`mlmarket.features.build` yields it, without a label.
+
+        Returns
+        -------
+        pyarrow.Table
+            ``contact_id`` and the columns of :attr:`outputs`, in the order of the rows.
+        """
+        return self._require_fitted().answer(batch, self.question)
+
+    def predict_on_spark(
+        self, market: "Market", *, as_of: datetime, only: "ir.Table | None" = None
+    ) -> "DataFrame":
+        """Return the answers as a frame of Spark, which its workers compute when it is used.
+
+        Parameters
+        ----------
+        market : Market
+            On Spark.
+        as_of : datetime
+            Rows after it are not looked at.
+        only : ibis.expr.types.Table, optional
+            Only contacts whose ``contact_id`` is in it; a table of the same Spark.
+
+        Returns
+        -------
+        pyspark.sql.DataFrame
+            ``contact_id`` and the columns of :attr:`outputs`, a row for each eligible contact, in
+            no order.
+
+        Raises
+        ------
+        ConfigurationError
+            Where the market is not on Spark, or `as_of` has no zone.
+        """
+        if not is_on_spark(market):
+            raise ConfigurationError(
+                "This market is not on Spark.",
+                "Its workers can only read tables that are there.",
+                "open it with Market.open(path, spark=session), or call predict().",
+            )
+        features = self._require_fitted().features
+        return answers_frame(self, features, market, as_of=as_of, only=only)
+
+    def reasons(self, contacts: "pa.StringArray", *, as_of: datetime) -> "pa.Table":
+        """Return why contacts that are known have no answer.
+
+        Parameters
+        ----------
+        contacts : pyarrow.StringArray
+            Who has none.
+        as_of : datetime
+            When they were asked about.
+
+        Returns
+        -------
+        pyarrow.Table
+            ``contact_id, predictor, reason``.
+        """
+        return without_answer(self.question, contacts, as_of=as_of)
 
     def shortfall(self, market: "Market", *, as_of: datetime) -> str:
         """Return what the predictor lacks to learn, without learning.

@@ -4,9 +4,12 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from mlmarket.market.samples import simulate
 
 MASTER = os.environ.get("MLMARKET_TEST_MASTER", "local-cluster[2,1,1024]")
 PROPERTIES = {
@@ -52,3 +55,70 @@ def spark() -> Iterator[Any]:
     session.sparkContext.setLogLevel("OFF")
     yield session
     session.stop()
+
+
+CONFIGURATION = """\
+[business]
+timezone = "Europe/Lisbon"
+
+[tables.contacts]
+source = "tables/contacts.parquet"
+timezone = "UTC"
+
+[tables.orders]
+source = "tables/orders.parquet"
+timezone = "UTC"
+complete_until = 2026-07-01T00:00:00+01:00
+returns = "amount < 0"
+
+[tables.consents]
+source = "tables/consents.parquet"
+timezone = "UTC"
+
+[predict.churn]
+horizon = "30D"
+
+[segments]
+files = ["segments.yaml"]
+
+[journeys]
+files = ["journeys/*.yaml"]
+
+[engine]
+buckets = 2
+"""
+
+SEGMENTS = """\
+segments:
+  leaving:
+    title: Customers about to leave
+    top: {column: churn_probability_30d, share: 0.30}
+    why: "{churn_probability_30d:percent} chance of no order within 30 days"
+    action: Win back
+"""
+
+JOURNEY = """\
+journey: win_back
+title: Win back
+entry: {segment: leaving}
+reentry: 180D
+steps:
+  - message: {name: hello, channel: email, topic: offers, template: one}
+goal: order
+exit: {left_segment: true}
+expires_after: 30D
+holdout: 0.10
+"""
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a shop where no night was run yet; to be copied, never written to."""
+    folder = tmp_path_factory.mktemp("spark") / "shop"
+    simulate(folder / "tables", contacts=300, months=5, oracle=False, events_per_contact=5)
+    shutil.rmtree(folder / "tables" / "truth")
+    (folder / "mlmarket.toml").write_text(CONFIGURATION, encoding="utf-8")
+    (folder / "segments.yaml").write_text(SEGMENTS, encoding="utf-8")
+    (folder / "journeys").mkdir()
+    (folder / "journeys" / "win_back.yaml").write_text(JOURNEY, encoding="utf-8")
+    return folder
