@@ -17,7 +17,12 @@ from mlmarket.market.connect import Workbench
 from mlmarket.market.history import contacts_as_of, read_history
 from mlmarket.market.opening import frame_openers, open_all, settings_at, settings_openers
 from mlmarket.market.report import CheckReport
-from mlmarket.market.settings import BusinessSettings, MarketSettings, TableSettings
+from mlmarket.market.settings import (
+    BusinessSettings,
+    EngineSettings,
+    MarketSettings,
+    TableSettings,
+)
 from mlmarket.market.time import time_zone, within
 
 if TYPE_CHECKING:
@@ -68,6 +73,7 @@ class Market:
         now: datetime | None = None,
         history: str | Path | None = None,
         check: bool = True,
+        engine: EngineSettings | None = None,
     ) -> "Market":
         """Open the tables that a configuration file or a folder of Parquet files names.
 
@@ -82,6 +88,8 @@ class Market:
             Folder of earlier contact attributes; by default ``history`` beside the file.
         check : bool, default True
             Whether to raise what breaks the contract; otherwise see ``report``.
+        engine : EngineSettings, optional
+            What may be used of the machine, in place of ``[engine]`` in the file.
 
         Returns
         -------
@@ -97,9 +105,11 @@ class Market:
         """
         path = Path(path)
         settings = settings_at(path)
+        if engine is not None:
+            settings = settings.model_copy(update={"engine": engine})
         folder = (path if path.is_dir() else path.parent).absolute()
         with ExitStack() as on_error:
-            workbench = Workbench()
+            workbench = _workbench(settings, folder)
             on_error.callback(workbench.close)
             openers = settings_openers(settings, workbench, folder)
             opened = open_all(openers, settings, workbench, now=now, default_zone=None)
@@ -127,7 +137,8 @@ class Market:
             Zone of times that carry none; also where the business's days begin, unless
             `settings` says otherwise.
         settings : MarketSettings, optional
-            Mapping, filters and returns, as in the configuration file.
+            Mapping, filters, returns and what may be used of the machine, as in the configuration
+            file.
         now : datetime, optional
             Rows after it are refused; by default the present.
         **tables : pandas.DataFrame, polars.DataFrame, pyarrow.Table or ibis.expr.types.Table
@@ -159,7 +170,7 @@ class Market:
         if settings is None:
             settings = MarketSettings(business=BusinessSettings(timezone=timezone))
         with ExitStack() as on_error:
-            workbench = Workbench()
+            workbench = _workbench(settings, Path.cwd())
             on_error.callback(workbench.close)
             openers = frame_openers(given, workbench)
             opened = open_all(openers, settings, workbench, now=now, default_zone=timezone)
@@ -341,6 +352,10 @@ class Market:
             "pd.DataFrame",
             upstairs.feature_frame(self, as_of=as_of, contacts=contacts, features=features),
         )
+
+
+def _workbench(settings: MarketSettings, folder: Path) -> Workbench:
+    return Workbench(settings.engine.scratch_in(folder), engine=settings.engine)
 
 
 def _market(opened: Assembly, settings: MarketSettings, workbench: Workbench) -> Market:

@@ -46,6 +46,11 @@ class Night:
         """The run folder."""
         return self.workspace.run(self.day)
 
+    @property
+    def scratch(self) -> Path | None:
+        """The folder for temporary files; None means the system's."""
+        return self.settings.engine.scratch_in(self.config.parent.absolute())
+
     def market(self) -> Market:
         """Open and check the tables.
 

@@ -196,9 +196,10 @@ class NightSettings(MarketSettings):
     def fingerprint(self) -> str:
         """Return a digest of all that decides a night's results.
 
-        Where results are written, and what is run when a night fails, do not.
+        Where results are written, what may be used of the machine, and what is run when a night
+        fails, do not.
         """
-        content = self.model_dump(mode="json", exclude={"output", "hooks", "publish"})
+        content = self.model_dump(mode="json", exclude={"engine", "output", "hooks", "publish"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
