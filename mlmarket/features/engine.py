@@ -55,7 +55,7 @@ class EngineChoice:
 
 
 def choose_engine(
-    market: "Market", spec: "SnapshotSpec", engine: str = Engine.AUTO
+    market: "Market", spec: "SnapshotSpec", engine: str | None = None
 ) -> EngineChoice:
     """Decide what computes a specification, and prepare what it needs.
 
@@ -65,8 +65,8 @@ def choose_engine(
         The tables.
     spec : SnapshotSpec
         What to compute.
-    engine : {"auto", "reference", "sweep"}, default "auto"
-        What is wanted: by default the sweep where it can.
+    engine : {"auto", "reference", "sweep"}, optional
+        What is wanted; by default what ``[engine] features`` says, and else the sweep where it can.
 
     Returns
     -------
@@ -78,6 +78,7 @@ def choose_engine(
     ConfigurationError
         Where there is no such engine, or the sweep is asked for and cannot.
     """
+    engine = engine or market.settings.engine.features
     if engine not in set(Engine):
         raise ConfigurationError(
             f"There is no engine '{engine}'.",

@@ -11,7 +11,7 @@ from mlmarket.errors import ConfigurationError
 from mlmarket.expressions.dialects import engine_of, in_code_order
 from mlmarket.features.behaviour import Behaviour
 from mlmarket.features.cutoffs import cutoff_frame
-from mlmarket.features.engine import Engine, choose_engine
+from mlmarket.features.engine import choose_engine
 from mlmarket.features.feature import Feature
 from mlmarket.features.ibis_compiler import compile_features
 from mlmarket.features.labels import LABEL, compile_label, refuse_open_windows
@@ -92,7 +92,7 @@ def build(
     cutoffs: "Sequence[datetime] | pd.DataFrame | pa.Table",
     known_at: datetime | None = None,
     only: "pa.Table | None" = None,
-    engine: str = Engine.AUTO,
+    engine: str | None = None,
 ) -> "Iterator[pa.RecordBatch]":
     """Return point-in-time rows, batch by batch.
 
@@ -110,9 +110,9 @@ def build(
         Label rows that became available later are not seen.
     only : pyarrow.Table, optional
         Only contacts whose ``contact_id`` is in it.
-    engine : {"auto", "reference", "sweep"}, default "auto"
-        What computes it; by default the sweep where it can, see
-        :func:`mlmarket.features.engine.choose_engine`. The numbers are the same.
+    engine : {"auto", "reference", "sweep"}, optional
+        What computes it; by default what ``[engine] features`` says, and else the sweep where it
+        can, see :func:`mlmarket.features.engine.choose_engine`. The numbers are the same.
 
     Returns
     -------

@@ -5,8 +5,6 @@ tables already live on another. What the columns mean is decided elsewhere.
 """
 
 import hashlib
-import shutil
-import tempfile
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +17,8 @@ from mlmarket.errors import ConfigurationError
 from mlmarket.market.databases import connect, open_table
 from mlmarket.market.frames import to_arrow, without_nulls
 from mlmarket.market.postgres import plain
-from mlmarket.market.settings import TableSettings
+from mlmarket.market.scratch import Scratch
+from mlmarket.market.settings import EngineSettings, TableSettings
 from mlmarket.market.text_files import read_csv
 from mlmarket.market.violations import ContractViolationError, unreadable
 
@@ -188,16 +187,26 @@ class Workbench:
     ----------
     folder : Path, optional
         Where it may put temporary files; by default the system's folder for them.
+    engine : EngineSettings, optional
+        What it may use of the machine.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the folder is not there, or cannot be written to.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="mlmarket-", dir=folder))
-        self.connection = ibis.duckdb.connect(":memory:", temp_directory=str(self.folder))
+    def __init__(self, folder: Path | None = None, *, engine: EngineSettings | None = None) -> None:
+        engine = engine or EngineSettings()
+        scratch = Scratch(folder)
+        self.folder = scratch.folder
+        limits: dict[str, Any] = {"memory_limit": f"{engine.memory_bytes}B"}
+        if engine.threads is not None:
+            limits["threads"] = engine.threads
+        self.connection = ibis.duckdb.connect(":memory:", temp_directory=str(self.folder), **limits)
         self.connection.raw_sql("SET TimeZone = 'UTC'")
         # Bound to the connection: tables of a market may outlive the market itself.
-        self._finalizer = weakref.finalize(
-            self.connection, shutil.rmtree, self.folder, ignore_errors=True
-        )
+        self._finalizer = weakref.finalize(self.connection, scratch.remove)
         self._addresses: dict[str, Any] = {}
 
     def close(self) -> None:

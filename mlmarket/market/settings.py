@@ -20,10 +20,12 @@ from pydantic import (
 
 from mlmarket.errors import ConfigurationError, nearest, suggestion
 from mlmarket.market.columns import TABLES
+from mlmarket.market.machine import memory_of_machine, parse_size
 from mlmarket.market.time import time_zone
 
 __all__ = [
     "BusinessSettings",
+    "EngineSettings",
     "MarketSettings",
     "Settings",
     "TableSettings",
@@ -58,6 +60,19 @@ def _known_format(time_format: str) -> str:
     return time_format
 
 
+_LEAST_MEMORY: Final = 256_000_000
+
+
+def _enough_memory(size: str) -> str:
+    if parse_size(size) < _LEAST_MEMORY:
+        raise ConfigurationError(
+            f"memory = '{size}' is too little to work with.",
+            "A query needs some of it for each thread before it can put anything on the disk.",
+            f"give it at least {_LEAST_MEMORY // 1_000_000}MB.",
+        )
+    return size
+
+
 def _end_of_day(value: object) -> object:
     """Read a date without a time as that day's last microsecond."""
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value.strip()):
@@ -70,6 +85,7 @@ def _end_of_day(value: object) -> object:
 
 ZoneName = Annotated[str, AfterValidator(_known_zone)]
 TimeFormat = Annotated[str, AfterValidator(_known_format)]
+MemorySize = Annotated[str, AfterValidator(_enough_memory)]
 Until = Annotated[datetime, BeforeValidator(_end_of_day)]
 
 
@@ -86,6 +102,56 @@ class BusinessSettings(Settings):
 
     timezone: ZoneName = "UTC"
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
+
+
+class EngineSettings(Settings):
+    """``[engine]``: what computes, and what it may use of the machine. It changes no result.
+
+    Parameters
+    ----------
+    name : {"duckdb", "spark"}, default "duckdb"
+        DuckDB in this process, or the Spark that the environment configures.
+    features : {"auto", "reference", "sweep"}, default "auto"
+        What computes features on DuckDB: by default the sweep where it can.
+    memory : str, optional
+        What queries hold in memory at most, such as ``8GB``; what does not fit is put on the disk.
+        By default half of the machine's memory, or of the container's.
+    threads : int, optional
+        How many a query uses; by default one a core.
+    scratch : str, optional
+        Folder for what does not fit into memory; by default the system's for temporary files.
+    scores : str, optional
+        Where Spark's workers write the night's answers; by default ``scores`` in the output folder,
+        which the workers then have to share.
+    buckets : int, default 16
+        In how many parts Spark's workers write them.
+    spark : dict of str to str
+        ``[engine.spark]``: properties of Spark beside those of the environment.
+    """
+
+    name: Literal["duckdb", "spark"] = "duckdb"
+    features: Literal["auto", "reference", "sweep"] = "auto"
+    memory: MemorySize | None = None
+    threads: Annotated[int, Field(ge=1)] | None = None
+    scratch: str | None = None
+    scores: str | None = None
+    buckets: Annotated[int, Field(ge=1, le=10_000)] = 16
+    spark: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What queries hold in memory at most."""
+        return memory_of_machine() // 2 if self.memory is None else parse_size(self.memory)
+
+    def scratch_in(self, folder: Path) -> Path | None:
+        """Return the folder for temporary files; None means the system's.
+
+        Parameters
+        ----------
+        folder : Path
+            What its path is relative to.
+        """
+        return None if self.scratch is None else folder / self.scratch
 
 
 class TableSettings(Settings):
@@ -176,9 +242,12 @@ class MarketSettings(Settings):
         Time zone and currency.
     tables : dict of str to TableSettings
         The tables there are.
+    engine : EngineSettings
+        What may be used of the machine.
     """
 
     business: BusinessSettings = Field(default_factory=BusinessSettings)
+    engine: EngineSettings = Field(default_factory=EngineSettings)
     tables: Annotated[dict[str, TableSettings], AfterValidator(_known_tables)] = Field(
         default_factory=dict
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlmarket.market import Market, record_contacts
+from mlmarket.market.scratch import clear_scratch
 from mlmarket.market.time import duration_text
 from mlmarket.nightly.decisions import decide_night
 from mlmarket.nightly.declared import check_declared
@@ -89,6 +90,7 @@ def run_night(
     """
     night.refuse_future()
     with night.workspace.locked():
+        clear_scratch(night.scratch)
         if not decide and night.folder.result("decisions") is not None:
             return _summary(night, night.folder.stages())
         if fresh:

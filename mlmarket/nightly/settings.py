@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -16,7 +16,6 @@ from mlmarket.market import MarketSettings, parse_duration
 from mlmarket.market.settings import Settings, read_toml, validate_settings
 
 __all__ = [
-    "EngineSettings",
     "HookSettings",
     "JourneySettings",
     "ModelSettings",
@@ -152,28 +151,6 @@ class OutputSettings(Settings):
     folder: str = "."
 
 
-class EngineSettings(Settings):
-    """``[engine]``: where the tables are read and everybody is scored.
-
-    Parameters
-    ----------
-    name : {"duckdb", "spark"}, default "duckdb"
-        DuckDB in this process, or the Spark that the environment configures.
-    scores : str, optional
-        Where Spark's workers write the night's answers; by default ``scores`` in the output folder,
-        which the workers then have to share.
-    buckets : int, default 16
-        In how many parts contacts are written.
-    spark : dict of str to str
-        ``[engine.spark]``: properties of Spark beside those of the environment.
-    """
-
-    name: Literal["duckdb", "spark"] = "duckdb"
-    scores: str | None = None
-    buckets: Annotated[int, Field(ge=1, le=10_000)] = 16
-    spark: dict[str, str] = Field(default_factory=dict)
-
-
 class HookSettings(Settings):
     """``[hooks]``: what is run when a night fails.
 
@@ -209,7 +186,6 @@ class NightSettings(MarketSettings):
     journeys: JourneySettings = Field(default_factory=JourneySettings)
     quality: QualitySettings = Field(default_factory=QualitySettings)
     output: OutputSettings = Field(default_factory=OutputSettings)
-    engine: EngineSettings = Field(default_factory=EngineSettings)
     hooks: HookSettings = Field(default_factory=HookSettings)
     publish: PublishSettings | None = None
 
@@ -257,10 +233,10 @@ class NightSettings(MarketSettings):
     def fingerprint(self) -> str:
         """Return a digest of all that decides a night's results.
 
-        Where results are written, what is run when a night fails, and which engine computes do not.
+        Where results are written, what may be used of the machine, which engine computes, and what
+        is run when a night fails, do not.
         """
-        aside = {"output", "hooks", "publish", "engine"}
-        content = self.model_dump(mode="json", exclude=aside)
+        content = self.model_dump(mode="json", exclude={"engine", "output", "hooks", "publish"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

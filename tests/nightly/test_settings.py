@@ -30,6 +30,8 @@ def read(folder: Path, text: str) -> NightSettings:
         ('[publish]\nconection = "x"\n', "connection"),
         ("[quality]\nmost_chang = 0.1\n", "most_change"),
         ('[output]\nfoldr = "x"\n', "folder"),
+        ('[engine]\nmemry = "8GB"\n', "memory"),
+        ('[engine]\nmemory = "8G"\n', "8GB"),
         ('[hooks]\non_failur = "x"\n', "on_failure"),
         ('[features.x]\noperation = "count"\noff = "order"\n', "of"),
         ('[predict.purchase]\nfeatures = ["shp"]\n', "shop"),
@@ -77,6 +79,7 @@ def test_a_wrong_value_is_refused_in_three_lines(tmp_path: Path, text: str) -> N
 def test_where_results_go_does_not_change_them(tmp_path: Path) -> None:
     plain = read(tmp_path, "[models]\n").fingerprint()
     elsewhere = '[output]\nfolder = "x"\n[hooks]\non_failure = "y"\n[publish]\nconnection = "z"\n'
+    elsewhere += '[engine]\nmemory = "2GB"\nthreads = 1\nscratch = "w"\n'
     assert read(tmp_path, elsewhere).fingerprint() == plain
     assert read(tmp_path, "[journeys]\nholdout = 0.1\n").fingerprint() != plain
 

@@ -1,6 +1,7 @@
 """Any number of contacts are asked about in buckets, and nobody is lost at their borders."""
 
 import itertools
+from dataclasses import replace
 from types import SimpleNamespace
 
 import duckdb
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlmarket.errors import RunError
-from mlmarket.market import Market
+from mlmarket.market import EngineSettings, Market
 from mlmarket.prediction import TargetModel, answers
 from mlmarket.prediction.buckets import Roll, ascending, by_bucket
 
@@ -126,6 +127,8 @@ def test_rows_that_another_query_cut_off_are_noticed(model, shop, now, tmp_path,
         return (batch.slice(0, 50) for batch in batches) if spec.features else batches
 
     monkeypatch.setattr(answers, "build", cut)
+    engine = EngineSettings(features="reference")
+    shop = replace(shop, settings=shop.settings.model_copy(update={"engine": engine}))
     with pytest.raises(RunError, match="read the rows of 50 contacts; there are") as refused:
         list(model.predict_batches(shop, as_of=now, roll=roll))
     assert "ask nothing else of the market" in str(refused.value)
