@@ -191,7 +191,7 @@ def _rows(
         keys = [CONTACT_ID] if isinstance(at, datetime) else [CONTACT_ID, AS_OF]
         joined = table.left_join(did.mutate(did__it=True), keys)
         happened = joined.did__it.fill_null(_NO)
-        label = (~happened if spec.label.negated else happened).ifelse(1, 0).cast("int8")
+        label = (~happened if spec.label.negated else happened).cast("int32").cast("int8")
         table = joined.select(*table.columns, **{LABEL: label})
     return table.order_by([AS_OF, in_code_order(table[CONTACT_ID])])
 
