@@ -15,6 +15,7 @@ from mlmarket.features.engine import choose_engine
 from mlmarket.features.feature import Feature
 from mlmarket.features.ibis_compiler import compile_features
 from mlmarket.features.labels import LABEL, compile_label, refuse_open_windows
+from mlmarket.features.operations import refuse_unsupported
 from mlmarket.features.sweeping import Sweep
 from mlmarket.market.columns import AS_OF, CONTACT_ID
 from mlmarket.market.postgres import batches, rows_in_query
@@ -188,6 +189,7 @@ def _batches(table: "ir.Table") -> "Iterator[pa.RecordBatch]":
     """Yield the rows of a table; one batch without rows where it has none."""
     import pyarrow as pa
 
+    refuse_unsupported(table)
     if engine_of(table) == "postgres":
         found = batches(table)
     else:
@@ -213,9 +215,8 @@ def _rows(
         keys = [CONTACT_ID] if isinstance(at, datetime) else [CONTACT_ID, AS_OF]
         joined = table.left_join(did.mutate(did__it=True), keys)
         happened = joined.did__it.fill_null(_NO)
-        number = (~happened if spec.label.negated else happened).ifelse(1, 0)
-        # Ibis takes 1 and 0 for int8 already, and databases for their own integers.
-        label = number.cast("int16").cast("int8")
+        # By way of int32: not every database casts truth to the smallest integer.
+        label = (~happened if spec.label.negated else happened).cast("int32").cast("int8")
         table = joined.select(*table.columns, **{LABEL: label})
     return table.order_by([AS_OF, in_code_order(table[CONTACT_ID])])
 

@@ -4,6 +4,7 @@ DuckDB and Spark have a cast that gives nothing where a value does not fit. Post
 there a value is looked at before it is cast, and what a cast would refuse never reaches it.
 """
 
+import math
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Final, cast
@@ -240,5 +241,11 @@ def text_of(value: "ir.Value") -> "ir.StringValue":
     whole = small.floor()  # as an integer
     return cast(
         "ir.StringValue",
-        (small == whole.cast("float64")).ifelse(whole.cast("string") + ".0", text),
+        ibis.cases(
+            (small == whole.cast("float64"), whole.cast("string") + ".0"),
+            (number.isnan(), "nan"),
+            (number == math.inf, "inf"),
+            (number == -math.inf, "-inf"),
+            else_=text,
+        ),
     )

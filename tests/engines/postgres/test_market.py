@@ -5,10 +5,14 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import ibis
+import ibis.expr.operations as ops
 import pyarrow as pa
 import pytest
 
 from mlmarket.errors import ConfigurationError
+from mlmarket.features import default_features
+from mlmarket.features.ibis_compiler import compile_features
+from mlmarket.features.operations import OPERATIONS, refuse_unsupported
 from mlmarket.market import ContractViolationError, Market, MarketSettings, TableSettings
 from mlmarket.market.history import record_contacts
 
@@ -99,6 +103,14 @@ def test_the_end_of_tables_and_the_known_contacts_are_the_same(markets):
         if as_of is not None:
             known = [_rows(market.contacts(as_of=as_of)) for market in (duck, postgres)]
             assert repr(known[0]) == repr(known[1])
+
+
+def test_text_that_is_read_on_the_server_needs_no_operation_that_is_not_tested(markets):
+    features = default_features(markets[1], as_of=NOW)
+    compiled = compile_features(markets[1], features, at=NOW)
+    refuse_unsupported(compiled)
+    nodes = [node for node in compiled.op().find(ops.Node) if not isinstance(node, ops.ScalarUDF)]
+    assert {type(node).__name__ for node in nodes} <= OPERATIONS
 
 
 def test_contacts_are_derived_alike(both):
