@@ -62,7 +62,7 @@ def run(task: Task) -> None:
     if int(pd.__version__.split(".")[0]) > 2:
         message = (
             f"featuretools {ft.__version__} does not run with pandas {pd.__version__}; in an "
-            "environment of its own, pip install featuretools 'pandas<3' pyarrow duckdb, and pass "
+            "environment of its own, pip install featuretools 'pandas<3' pyarrow, and pass "
             "--featuretools ITS_PYTHON"
         )
         raise SystemExit(message)
