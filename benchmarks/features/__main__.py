@@ -7,7 +7,8 @@ The same 40 features (definitions.py) of every contact known at a cutoff, read f
 written to Parquet. Each contestant runs in a process of its own, one after the other. Printed, a table a
 scenario: wall seconds, processor seconds of all threads and children, peak resident memory, rows
 (contacts times cutoffs) per processor second, processor time per row as a multiple of hand-written SQL's, and
-the largest relative difference from its numbers on a sample. Peers that are not installed are named and
+the largest relative difference from its numbers on a sample. ``mlmarket sweep`` opens and checks the tables
+and prepares its rows anew, ``mlmarket store`` begins with rows prepared on an earlier night. Peers that are not installed are named and
 left out.
 """
 
@@ -46,6 +47,7 @@ PEERS = (
     "featuretools",
     "mlmarket reference",
     "mlmarket sweep",
+    "mlmarket store",
 )
 """Who computes features, in this order: all after the yardstick are compared with it."""
 PACKAGES = ("duckdb", "polars", "pandas", "pyarrow", "ibis-framework", "numpy", "numba")
@@ -91,9 +93,16 @@ class Arena:
         print(f"  {name}: {_told(best)}", file=sys.stderr)
         return best
 
+    def store(self) -> list[Result]:
+        """Prepare mlmarket's event store, and add a day to it."""
+        return [self.run(name, []) for name in ("store prepared", "store and a day")]
+
     def run(self, name: str, cutoffs: list[datetime], limit: int | None = None) -> Result:
         """Run a contestant once; what it wrote is compared with the yardstick, if that has run."""
         output = self.folder / "work" / name
+        if name == "mlmarket store" and not (self.folder / "store").is_dir():
+            self.run("store prepared", [])
+            self.run("store and a day", [])
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir(parents=True)
         moments = [int(cutoff.timestamp()) * 1_000_000 for cutoff in cutoffs]
@@ -130,6 +139,7 @@ def _told(result: Result) -> str:
 
 
 SCENARIOS: dict[str, tuple[str, Callable[[Arena], list[Result]]]] = {
+    "store": ("Event store, two years and then a day more", Arena.store),
     "one": ("One cutoff", lambda arena: arena.features_at(MONTHS[-1:])),
     "twelve": ("Twelve monthly cutoffs", lambda arena: arena.features_at(MONTHS)),
     "memory": (

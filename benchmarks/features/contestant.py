@@ -20,6 +20,9 @@ MODULES = {
     "featuretools": ("featuretools_matrix",),
     "mlmarket reference": ("mlmarket_build", "reference"),
     "mlmarket sweep": ("mlmarket_build", "sweep"),
+    "mlmarket store": ("mlmarket_store", "sweep"),
+    "store prepared": ("mlmarket_store", "prepare"),
+    "store and a day": ("mlmarket_store", "add"),
 }
 """Module of each contestant, and what its ``run`` takes besides the task."""
 
