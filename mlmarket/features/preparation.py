@@ -9,12 +9,14 @@ whenever they have changed.
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import uuid
 import weakref
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +25,7 @@ from mlmarket.features.program import BITS, NO_VALUE
 from mlmarket.features.rows import behaviour_rows, matches
 from mlmarket.features.store import FORMAT, MANIFEST, Contents, EventStore, read_contents
 from mlmarket.market.columns import AVAILABLE_AT, CONTACT_ID, OCCURRED_AT
+from mlmarket.market.time import instant
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -115,14 +118,16 @@ class _Writer:
         self.folder = folder
         self.conditions = tuple(sorted(conditions))
         self._connection: Any = market.table("contacts").get_backend()
-        behaviours = [Behaviour.parse(text) for text in self.conditions]
-        self._marks = [f"marks_{word}" for word in range(-(-len(behaviours) // BITS))]
-        self._rows = self._connection.compile(_coded_rows(market, behaviours))
+        self._behaviours = [Behaviour.parse(text) for text in self.conditions]
+        self._marks = [f"marks_{word}" for word in range(-(-len(self._behaviours) // BITS))]
+        self._rows = behaviour_rows(market, self._behaviours)
         self._people = self._connection.compile(market.table("contacts").select(CONTACT_ID))
         self._survey = self._by_day()
 
     def write(self) -> EventStore:
         """Write base and tail; an older store counts until the manifest is replaced."""
+        import pyarrow.parquet as pq
+
         until = max(self._survey, default=0) - _SETTLED
         base, everything = self._days(until=until), self._days()
         if everything.total > _LARGEST_SUM:
@@ -137,7 +142,7 @@ class _Writer:
             base_until=until,
             base_digest=base.digest,
             tail_digest="",
-            base_rows=base.rows,
+            base_rows=0,
             late=False,
             valued=False,
             base=_new_name("base"),
@@ -145,7 +150,8 @@ class _Writer:
             contacts="",
         )
         self._number_contacts()
-        self._copy_rows(contents.base, f"time // {_DAY} <= {until}", base)
+        self._copy_rows(contents.base, base, until=until)
+        written = pq.read_metadata(self.folder / contents.base).num_rows
         counts = (
             f"SELECT place, count(*) AS rows FROM '{_quoted(self.folder / contents.base)}' "  # noqa: S608
             "GROUP BY place"
@@ -153,7 +159,7 @@ class _Writer:
         placed = (
             f"SELECT place, rows, sum(rows) OVER (ORDER BY place) - rows AS begin FROM ({counts})"  # noqa: S608
         )
-        return self._finish(contents, placed)
+        return self._finish(replace(contents, base_rows=written), placed)
 
     def renew(self, known: Contents) -> EventStore:
         """Keep the base where its rows are still the same, and the tail where they are too."""
@@ -175,7 +181,7 @@ class _Writer:
         """Write the tail and where each contact's rows are, and then what the store holds."""
         tail, everything = self._days(after=contents.base_until), self._days()
         latest_file, contacts_file = _new_name("tail"), _new_name("contacts")
-        self._copy_rows(latest_file, f"time // {_DAY} > {contents.base_until}", tail)
+        self._copy_rows(latest_file, tail, after=contents.base_until)
         latest = (
             "SELECT place, count(*) AS rows, 0 AS begin "  # noqa: S608
             f"FROM '{_quoted(self.folder / latest_file)}' GROUP BY place"
@@ -200,13 +206,19 @@ class _Writer:
         return EventStore(self.folder, finished)
 
     def _by_day(self) -> dict[int, tuple[int, int, int, int, int]]:
-        """Read all rows once and sum them up by day."""
-        columns = ", ".join([CONTACT_ID, "time", "late", "value", *self._marks])
+        """Read all rows once and sum them up by day, as they came: marks are made of nothing else."""
+        rows = self._rows
+        texts = " ".join(one.where or "" for one in self._behaviours)
+        asked = [name for name in rows.columns if re.search(rf"\b{name}\b", texts, re.IGNORECASE)]
+        always = [CONTACT_ID, "type", OCCURRED_AT, AVAILABLE_AT, "value", "source"]
+        columns = list(dict.fromkeys([*always, *asked]))
+        hashed = ", ".join(f'"{name}"' for name in columns)
         found = self._connection.raw_sql(
-            f"SELECT time // {_DAY} AS day, count(*), count_if(late > 0), "  # noqa: S608
-            f"count_if(value <> {NO_VALUE}), "
-            f"coalesce(sum(abs(value::HUGEINT)) FILTER (value <> {NO_VALUE}), 0), "
-            f"sum(hash({columns})::HUGEINT) FROM ({self._rows}) GROUP BY day ORDER BY day"
+            f"SELECT epoch_us({OCCURRED_AT}) // {_DAY} AS day, count(*), "  # noqa: S608
+            f"count_if({AVAILABLE_AT} > {OCCURRED_AT}), count(value), "
+            "coalesce(sum(abs(value)), 0) * 10000, "
+            f"sum(hash({hashed})::HUGEINT) "
+            f"FROM ({self._connection.compile(rows.select(*columns))}) GROUP BY day ORDER BY day"
         ).fetchall()
         return {day: tuple(map(int, sums)) for day, *sums in found}  # type: ignore[misc]
 
@@ -231,14 +243,22 @@ class _Writer:
             f"FROM (SELECT DISTINCT {CONTACT_ID} FROM ({self._people}))"
         )
 
-    def _copy_rows(self, name: str, where: str, days: _Days) -> None:
-        """Write rows by contact and time; a column that says nothing is left out."""
+    def _copy_rows(
+        self, name: str, days: _Days, *, after: int | None = None, until: int | None = None
+    ) -> None:
+        """Write rows of some days by contact and time; a column that says nothing is left out."""
+        rows = self._rows
+        if after is not None:
+            rows = rows.filter(rows[OCCURRED_AT] >= _first_instant(after + 1))
+        if until is not None:
+            rows = rows.filter(rows[OCCURRED_AT] < _first_instant(until + 1))
+        coded = self._connection.compile(_coded(rows, self._behaviours))
         columns = ["place", "time", *self._marks]
         columns += ["late"] if days.late else []
         columns += ["value"] if days.valued else []
         self._connection.raw_sql(
-            f"COPY (SELECT {', '.join(columns)} FROM ({self._rows}) "  # noqa: S608
-            f"JOIN store_contacts USING ({CONTACT_ID}) WHERE {where} ORDER BY place, time) "
+            f"COPY (SELECT {', '.join(columns)} FROM ({coded}) "  # noqa: S608
+            f"JOIN store_contacts USING ({CONTACT_ID}) ORDER BY place, time) "
             f"TO '{_quoted(self.folder / name)}' "
             f"(FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {_ROW_GROUP})"
         )
@@ -248,11 +268,15 @@ class _Writer:
         return row
 
 
-def _coded_rows(market: "Market", behaviours: Sequence[Behaviour]) -> "ir.Table":
+def _first_instant(day: int) -> "ir.TimestampScalar":
+    """Return when a day counted from 1970 begins."""
+    return instant(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day))
+
+
+def _coded(rows: "ir.Table", behaviours: Sequence[Behaviour]) -> "ir.Table":
     """Return the rows that meet a condition, as integers."""
     import ibis
 
-    rows = behaviour_rows(market, behaviours)
     marks = {
         f"marks_{begin // BITS}": _word(rows, behaviours[begin : begin + BITS])
         for begin in range(0, len(behaviours), BITS)

@@ -43,9 +43,9 @@ class Contents:
     base_until : int
         Rows of the base occurred on or before this day, counted from 1970.
     base_digest, tail_digest : str
-        Of the rows of each file.
+        Of the rows that each file was made of.
     base_rows : int
-        How many the base has.
+        How many rows the base has.
     late, valued : bool
         Whether some row became known after it occurred, and whether some row has a value.
     base, tail, contacts : str

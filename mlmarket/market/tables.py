@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 import ibis
 
 from mlmarket.errors import nearest
-from mlmarket.market.casts import FILLED, Reading, cast_column
+from mlmarket.market.casts import Reading, cast_column, is_blank
 from mlmarket.market.columns import ColumnSpec, Kind, TableSpec
 from mlmarket.market.connect import Source
 from mlmarket.market.formulas import SourceColumns
@@ -62,7 +62,7 @@ class MappedColumn:
         dtype = self.original.type()
         blank = self.original.isnull()
         if dtype.is_string():
-            blank |= ~cast("ir.StringValue", self.original).re_search(FILLED)
+            blank |= is_blank(cast("ir.StringValue", self.original))
         elif dtype.is_floating():
             blank |= cast("ir.FloatingValue", self.original).isnan()
         return blank
