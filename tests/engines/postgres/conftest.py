@@ -6,27 +6,19 @@ one of your own instead; the tests then work in a schema that they make and drop
 
 import itertools
 import os
-import pwd
-import re
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
 import ibis
 import pyarrow as pa
 import pytest
+from postgres_server import NoServerError, throw_away_server
 
 from mlmarket.market import Market
 from mlmarket.market.postgres import rows_in_query
 
 SCHEMA = f"mlmarket_tests_{os.getpid()}"
-# Sorted as in a dictionary: upper beside lower case, which is not the order of the code points.
-SORTED_LIKE_PEOPLE = ["--locale-provider=icu", "--icu-locale=en-US"]
-CARELESS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c listen_addresses=''"
 
 
 @pytest.fixture(scope="session")
@@ -37,63 +29,12 @@ def server() -> Iterator[str]:
     if given:
         yield given
         return
-    binaries = _binaries()
-    folder = Path(tempfile.mkdtemp(prefix="mlmarket-postgres-"))
-    try:
-        with _running(binaries, folder):
-            yield f"postgres://postgres@/postgres?host={folder}"
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _binaries() -> Path:
-    found = [Path(path).resolve() for path in filter(None, [shutil.which("initdb")])]
-    found += sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)
-    for path in found:
-        if (path.parent / "pg_ctl").exists():
-            return path.parent
-    return pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-
-
-@contextmanager
-def _running(binaries: Path, folder: Path) -> Iterator[None]:
-    begin = _as_another_user(folder)
-    data = folder / "data"
-    make = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"]
-    make += ["-E", "UTF8", "--locale=C.UTF-8"]
-    if _version(binaries) >= 15:
-        make += SORTED_LIKE_PEOPLE
-    control = [*begin, binaries / "pg_ctl", "-D", data]
-    options = f"{CARELESS} -c unix_socket_directories={folder}"
-    start = [*control, "-l", folder / "log", "-w", "-o", options, "start"]
-    for command in ([*begin, *make], start):
-        done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
-        if done.returncode:
-            pytest.skip(f"PostgreSQL does not start here: {done.stderr.strip()[-300:]}")
-    try:
-        yield
-    finally:
-        stop = [*control, "-m", "immediate", "-w", "stop"]
-        subprocess.run(stop, capture_output=True, cwd="/", check=False)
-
-
-def _as_another_user(folder: Path) -> list[str]:
-    """Return what a command begins with: a server refuses to be run by root."""
-    if os.geteuid() != 0:
-        return []
-    try:
-        owner = pwd.getpwnam("postgres")
-    except KeyError:
-        pytest.skip("PostgreSQL is not run by root, and there is no user postgres")
-    if shutil.which("runuser") is None:
-        pytest.skip("PostgreSQL is not run by root, and there is no runuser")
-    os.chown(folder, owner.pw_uid, owner.pw_gid)
-    return ["runuser", "-u", "postgres", "--"]
-
-
-def _version(binaries: Path) -> int:
-    told = subprocess.check_output([binaries / "initdb", "--version"], text=True)
-    return int(re.search(r"\d+", told)[0])
+    with ExitStack() as running:
+        try:
+            address = running.enter_context(throw_away_server())
+        except NoServerError as error:
+            pytest.skip(str(error))
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import ibis
 import ibis.expr.operations as ops
 import pyarrow as pa
 import pytest
+from postgres_server import PREFIX
 
 from mlmarket.errors import ConfigurationError
 from mlmarket.features import default_features
@@ -318,7 +319,7 @@ def test_a_missing_driver_is_named_with_the_line_that_installs_it(shop_of, monke
 def test_a_role_that_may_only_read_is_enough_and_nothing_is_left_behind(
     server, address, connection, run, shop_of, tmp_path
 ):
-    if "mlmarket-postgres-" not in server:
+    if PREFIX not in server:
         pytest.skip("roles are made on a server of the tests only")
     path = shop_of(EVERYTHING)
     schema = address.partition("?")[0].rpartition("/")[2]
