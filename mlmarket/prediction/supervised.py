@@ -477,7 +477,7 @@ class SupervisedPredictor:
         predictor = cls(**card["parameters"])
         learner = predictor.question.candidates.make(card["learner"])
         fitted = Fitted.restore(Path(folder), card, learner)
-        predictor.features = _as_asked(card["features_asked"])
+        predictor.features = _as_asked(card.get("features_asked"))
         predictor._fitted = fitted
         return predictor
 

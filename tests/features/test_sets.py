@@ -10,6 +10,7 @@ from mlmarket.features import (
     FEATURE_SETS,
     SnapshotSpec,
     build,
+    choose_features,
     default_features,
     feature_set,
 )
@@ -47,6 +48,13 @@ def test_a_set_is_of_some_forty_features_that_can_be_built(sample, name):
 def test_the_default_features_are_of_the_sets(sample):
     of_sets = {one for name in FEATURE_SETS for one in feature_set(name, sample, as_of=AS_OF)}
     assert set(default_features(sample, as_of=AS_OF)) <= of_sets
+
+
+def test_a_group_that_paid_nowhere_is_there_by_the_name_of_its_set_alone(sample):
+    names = {feature.name for feature in default_features(sample, as_of=AS_OF)}
+    assert "order_last" not in names
+    chosen = choose_features(sample, ["default", "shop"], as_of=AS_OF).features
+    assert {feature.name for feature in chosen} == names | {"order_last", "order_last_per_mean"}
 
 
 def test_what_the_simple_rules_and_facts_read_is_there_by_default(sample):
