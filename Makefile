@@ -16,7 +16,7 @@ HERE := $(INSTALL) --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format api lock upgrade test-lowest wheel clean
+.PHONY: help demo test check format api lock upgrade test-lowest test-spark wheel clean
 
 help:
 	@echo "make demo         install into $(DEMO) and run one night on the sample shop"
@@ -24,6 +24,7 @@ help:
 	@echo "make format       rewrite the code in the project's format"
 	@echo "make api          rewrite docs/api.md, the list of public names"
 	@echo "make test-lowest  the tests on Python 3.11 with the oldest allowed dependencies"
+	@echo "make test-spark   the tests on a Spark of several processes; needs Java 17"
 	@echo "make lock         write the lock files anew after a change of pyproject.toml"
 	@echo "make upgrade      the same, with the newest allowed versions"
 	@echo "make wheel        build the sdist and the wheel into dist/"
@@ -55,7 +56,7 @@ check: $(DEV)/package.stamp
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/mypy
 	$(DEV)/bin/lint-imports
-	$(DEV)/bin/python -m pytest --numprocesses $(WORKERS) --cov --cov-report=term-missing:skip-covered
+	$(DEV)/bin/python -m pytest --numprocesses $(WORKERS) -m "not spark" --cov --cov-report=term-missing:skip-covered
 
 format: $(DEV)/package.stamp
 	$(DEV)/bin/ruff format .
@@ -77,22 +78,36 @@ $(DEV)/package.stamp: $(DEV)/locked.stamp pyproject.toml
 	$(DEV)/bin/python $(HERE) --editable .
 	@touch $@
 
+# --- Spark ----------------------------------------------------------------------------------------
+
+# One process: it starts a master, two workers and an executor on each.
+test-spark: $(DEV)/spark.stamp
+	$(DEV)/bin/python -m pytest -m spark tests/engines/spark
+
+# PySpark is a source archive of 400 MB; pip keeps the wheel that it builds of it.
+$(DEV)/spark.stamp: requirements-spark.lock $(DEV)/package.stamp
+	$(DEV)/bin/python $(INSTALL) --no-deps --require-hashes --no-build-isolation \
+		--requirement requirements-spark.lock
+	@touch $@
+
 # --- dependencies ---------------------------------------------------------------------------------
 
 # uv does not read pip's settings: an index that is set for pip is handed on.
 PIP_INDEX = $(or $(PIP_INDEX_URL),$(shell $(DEV)/bin/python -m pip config get global.index-url 2>/dev/null))
 lock upgrade $(LOWEST)/package.stamp: export UV_DEFAULT_INDEX ?= $(PIP_INDEX)
 UV := $(DEV)/bin/uv pip compile --quiet
-LOCK = $(UV) $(NEWER) --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
-	--annotation-style line --custom-compile-command "make lock" pyproject.toml
+LOCK_OPTIONS = $(UV) $(NEWER) --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	--annotation-style line --custom-compile-command "make lock"
+LOCK = $(LOCK_OPTIONS) pyproject.toml
 
 upgrade: NEWER := --upgrade
 lock upgrade: $(DEV)/locked.stamp
 	$(LOCK) --group build --output-file requirements.lock
 	$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK_OPTIONS) --constraint requirements-dev.lock --group pyproject.toml:spark --output-file requirements-spark.lock
 
 test-lowest: $(LOWEST)/package.stamp
-	$(LOWEST)/bin/python -m pytest --numprocesses $(WORKERS)
+	$(LOWEST)/bin/python -m pytest --numprocesses $(WORKERS) -m "not spark"
 
 $(LOWEST)/package.stamp: $(DEV)/locked.stamp pyproject.toml
 	@$(PYTHON_LOWEST) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \

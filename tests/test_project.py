@@ -265,6 +265,8 @@ def _group(name: str) -> list[str]:
 RUNTIME = PROJECT["project"]["dependencies"]
 WANTED = [("requirements.lock", text) for text in [*RUNTIME, *_group("build")]]
 WANTED += [("requirements-dev.lock", text) for text in [*RUNTIME, *_group("dev")]]
+WANTED += [("requirements-spark.lock", text) for text in _group("spark")]
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-spark.lock")
 
 
 @pytest.mark.parametrize(("lock", "text"), WANTED)
@@ -283,7 +285,7 @@ def test_both_locks_hold_the_same_versions() -> None:
         assert {str(p.specifier) for p in pins} == {str(p.specifier) for p in development[name]}
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("lock", LOCKS)
 def test_each_pin_has_hashes_and_no_address(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
     entries = re.findall(

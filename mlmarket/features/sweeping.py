@@ -105,6 +105,7 @@ class Sweep:
         self._program = make_program(list(rows.values()), store.conditions)
         self._ahead = _ahead(spec, store, known_at)
         self._contacts = ContactsThen(market, self._base, store.contact_ids)
+        self._threads = market.settings.engine.threads or _cores()
         self._only = None if only is None else _chosen(store, only)
 
     def at_instants(self, cutoffs: Sequence[datetime]) -> "Iterator[pa.RecordBatch]":
@@ -131,7 +132,7 @@ class Sweep:
         def work(bucket: Bucket) -> "list[pa.RecordBatch]":
             return self._bucket_at(bucket, cutoffs, present)
 
-        for batches in _in_order(work, buckets):
+        for batches in _in_order(work, buckets, self._threads):
             yield from batches
 
     def at_pairs(self, at: "ir.Table", pairs: "pa.Table") -> "Iterator[pa.RecordBatch]":
@@ -167,7 +168,7 @@ class Sweep:
             self._run(bucket, (begin, found.moment[mine], mine), swept)
 
         buckets = self._store.buckets(most_rows=_MOST_ROWS, most_contacts=_MOST_NUMBERS)
-        for _ in _in_order(work, buckets):
+        for _ in _in_order(work, buckets, self._threads):
             pass
         ids = self._store.contact_ids.take(pa.array(found.contact))
         yield self._batch(ids, found.moment, swept, found.attributes)
@@ -314,15 +315,22 @@ def _some(pairs: Pairs, rows: Integers) -> Pairs:
     return Pairs(pairs.contact[rows], pairs.moment[rows], attributes)
 
 
-def _in_order(work: "Callable[[Bucket], Result]", buckets: Iterable[Bucket]) -> Iterator[Result]:
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _in_order(
+    work: "Callable[[Bucket], Result]", buckets: Iterable[Bucket], threads: int
+) -> Iterator[Result]:
     """Yield the results of buckets in their order, working on a few at a time."""
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(max_workers=threads) as pool:
         try:
             for bucket in buckets:
                 waiting.append(pool.submit(work, bucket))
-                if len(waiting) > (threads or 1):
+                if len(waiting) > threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

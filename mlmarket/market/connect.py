@@ -41,8 +41,8 @@ __all__ = [
 _BLOCK: Final = 1 << 20
 PARQUET: Final = frozenset({".parquet", ".pq"})
 """How the names of Parquet files end."""
-_AT_HOME: Final = frozenset({"duckdb", "postgres", "pyspark"})
-"""Backends whose tables are worked on where they are."""
+_AT_HOME: Final = frozenset({"duckdb", "postgres"})
+"""Backends whose tables are worked on where they are, as those of the workbench itself are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +271,8 @@ class Workbench:
                 'write source = "orders.parquet", or a table name with `connection`.',
             )
         if settings.connection is not None:
+            if settings.connection.partition(":")[0] == "pyspark":
+                raise _on_spark(name)
             if settings.connection not in self._addresses:
                 connection = connect(name, settings.connection, folder)
                 self._addresses[settings.connection] = connection
@@ -323,6 +325,14 @@ class Workbench:
                 ]
             ) from error
         return Source(name, table, described(files))
+
+
+def _on_spark(name: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"Table '{name}' is in the catalog of Spark, but Spark is not asked to compute.",
+        "All its rows would come to this machine.",
+        'run `mlmarket nightly --engine spark`, or set name = "spark" in [engine].',
+    )
 
 
 def described(files: list[Path]) -> str:

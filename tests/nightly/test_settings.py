@@ -1,12 +1,13 @@
 """A configuration says what it means, or is refused with the near name."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from mlmarket.errors import ConfigurationError
 from mlmarket.features import first_touch
-from mlmarket.nightly import NightSettings, load_settings
+from mlmarket.nightly import NightSettings, load_settings, open_night
 
 DECLARED = '[features.young]\noperation = "first_touch"\nof = "order"\n'
 
@@ -39,6 +40,7 @@ def read(folder: Path, text: str) -> NightSettings:
             DECLARED + '[predict.up]\nlabel = "event x"\nhorizon = "9D"\nfeatures = ["yong"]',
             "young",
         ),
+        ('[engine]\nnam = "spark"\n', "name"),
     ],
 )
 def test_an_unknown_key_in_any_section_is_refused_with_the_near_one(
@@ -65,6 +67,8 @@ def test_an_unknown_key_in_any_section_is_refused_with_the_near_one(
         "[quality]\nmost_change = 0\n",
         '[publish]\nconnection = "duckdb://x"\ntable = "a; DROP TABLE b"\n',
         '[models]\nretrain_after = "soon"\n',
+        '[engine]\nname = "sparc"\n',
+        "[engine]\nbuckets = 0\n",
         '[business]\ntimezone = "Europe/Lisboa"\n',
         '[publish]\nconnection = "${NO_SUCH_SECRET}"\n',
         "not toml",
@@ -81,6 +85,7 @@ def test_where_results_go_does_not_change_them(tmp_path: Path) -> None:
     elsewhere = '[output]\nfolder = "x"\n[hooks]\non_failure = "y"\n[publish]\nconnection = "z"\n'
     elsewhere += '[engine]\nmemory = "2GB"\nthreads = 1\nscratch = "w"\n'
     assert read(tmp_path, elsewhere).fingerprint() == plain
+    assert read(tmp_path, '[engine]\nname = "spark"\nbuckets = 2\n').fingerprint() == plain
     assert read(tmp_path, "[journeys]\nholdout = 0.1\n").fingerprint() != plain
 
 
@@ -93,6 +98,18 @@ def test_declared_features_join_the_default_ones_or_are_chosen(tmp_path: Path) -
     assert chosen.features_of("purchase") == ("default", young)
     assert chosen.features_of("churn") == ("shop", young)
     assert len({one.fingerprint() for one in (read(tmp_path, ""), plain, chosen)}) == 3
+
+
+def test_the_engine_of_a_command_takes_the_place_of_the_configured_one(tmp_path: Path) -> None:
+    read(tmp_path, '[engine]\nname = "spark"\nbuckets = 3\n')
+    config, day = tmp_path / "mlmarket.toml", date(2026, 6, 1)
+    assert open_night(config, day).on_spark
+    night = open_night(config, day, engine="duckdb")
+    assert not night.on_spark
+    assert night.settings.engine.buckets == 3
+    with pytest.raises(ConfigurationError, match="There is no engine 'sparc'") as raised:
+        open_night(config, day, engine="sparc")
+    assert raised.value.fix == "did you mean 'spark'?"
 
 
 def test_a_secret_comes_from_the_environment(

@@ -12,6 +12,7 @@ import pytest
 from mlmarket.market.samples import simulate
 
 MASTER = os.environ.get("MLMARKET_TEST_MASTER", "local-cluster[2,1,1024]")
+_QUICK_START = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 PROPERTIES = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.shuffle.partitions": "2",
@@ -20,9 +21,11 @@ PROPERTIES = {
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
-    # The tables of a test are small: what takes time is planning and starting tasks.
-    "spark.sql.adaptive.coalescePartitions.minPartitionNum": "1",
+    # The tables of a test are small: compiling queries and Java itself would take most of the time.
     "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.driver.extraJavaOptions": _QUICK_START,
+    "spark.executor.extraJavaOptions": _QUICK_START,
 }
 
 

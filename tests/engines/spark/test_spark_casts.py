@@ -8,11 +8,9 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from mlmarket.errors import ConfigurationError
 from mlmarket.market.casts import Reading, cast_column
 from mlmarket.market.columns import Kind
 from mlmarket.market.spark import SparkBench
-from mlmarket.market.spark_casts import letters_of
 
 TIMES = [
     "2026-07-01 08:30:00",
@@ -182,15 +180,3 @@ def test_times_in_a_declared_format_are_read_as_duckdb_reads_them(spark, duck, a
         for zone in ("UTC", "Europe/Berlin")
     ]
     _same(spark, duck, cases)
-
-
-def test_a_sign_that_spark_has_no_letters_for_is_refused():
-    with pytest.raises(
-        ConfigurationError, match="the sign '%U', which Spark cannot read"
-    ) as raised:
-        letters_of("%Y %U")
-    assert str(raised.value).count("\n") == 2
-
-
-def test_quotes_in_a_format_stay_quotes():
-    assert letters_of("%H o'clock") == "H' o''clock'"

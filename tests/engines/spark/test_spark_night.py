@@ -126,9 +126,3 @@ def test_scores_that_are_complete_are_not_computed_again_and_others_are(
     assert (_run(folder) / "predictions" / "contacts.parquet").read_bytes() == wanted
     assert (_scores(folder) / "_SUCCESS").exists()
     assert not (_scores(folder) / "bucket=1x").exists()
-
-
-def test_an_engine_that_does_not_exist_is_refused(shop: Path) -> None:
-    done = CliRunner().invoke(cli.app, [*NIGHT, str(shop / "mlmarket.toml"), "--engine", "sparc"])
-    assert "There is no engine 'sparc'." in str(done.exception)
-    assert "did you mean 'spark'?" in str(done.exception)
