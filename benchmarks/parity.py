@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import ibis
-import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -29,7 +29,6 @@ from ibis.backends import BaseBackend
 
 from mlmarket.features import Behaviour, Feature, SnapshotSpec, algebra, build, default_features
 from mlmarket.market import Market
-from mlmarket.market.opening import settings_at
 from mlmarket.market.samples import simulate
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "engines"))
@@ -73,17 +72,20 @@ def _on_server(address: str, folder: Path) -> Iterator[Market]:
     except ImportError as error:
         raise NotHereError(str(error)) from error
     connection.raw_sql(f"CREATE SCHEMA {SCHEMA}; SET search_path = {SCHEMA}").close()
+    tables = sorted(folder.glob("*.parquet"))
     try:
-        settings = settings_at(folder)
-        tables = {name: _copied(connection, name, folder) for name in settings.tables}
-        yield Market.from_tables(settings=settings, **tables)
+        with TemporaryDirectory() as place:
+            config = Path(place, "mlmarket.toml")
+            config.write_text("".join(_copied(connection, address, file) for file in tables))
+            yield Market.open(config)
     finally:
         connection.raw_sql(f"DROP SCHEMA {SCHEMA} CASCADE").close()
         connection.disconnect()
 
 
-def _copied(connection: BaseBackend, name: str, folder: Path) -> ir.Table:
-    rows = pq.read_table(folder / f"{name}.parquet")
+def _copied(connection: BaseBackend, address: str, file: Path) -> str:
+    """Copy one table; return what a configuration says about it."""
+    rows, name = pq.read_table(file), file.stem
     connection.create_table(name, schema=ibis.schema(rows.schema), database=SCHEMA)
     options = pc.WriteOptions(include_header=False, quoting_style="all_valid")
     with connection.con.cursor() as cursor:
@@ -93,7 +95,9 @@ def _copied(connection: BaseBackend, name: str, folder: Path) -> ir.Table:
                 pc.write_csv(batch, text, options)
                 copy.write(text.getbuffer())
         cursor.execute(f"ANALYZE {name}")
-    return connection.table(name)
+    lines = [f"[tables.{name}]", f'source = "{SCHEMA}.{name}"', f'connection = "{address}"']
+    lines += ['timezone = "UTC"', *(['returns = "amount < 0"'] if name == "orders" else [])]
+    return "\n".join([*lines, ""])
 
 
 ENGINES: dict[str, Callable[[Path], AbstractContextManager[Market]]] = {"postgres": postgres}
