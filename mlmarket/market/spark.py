@@ -31,6 +31,7 @@ _CATALOG: Final = "pyspark"
 """Scheme of a `connection` that means the session's own catalog."""
 
 _ZONE: Final = "spark.sql.session.timeZone"
+_BARS: Final = "spark.ui.showConsoleProgress"
 _UTC: Final = frozenset({"utc", "etc/utc", "gmt", "z", "+00:00", "utc+0", "utc+00:00"})
 ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 """How a path begins that only Spark reads."""
@@ -61,7 +62,8 @@ def spark_session(properties: Mapping[str, str]) -> "SparkSession":
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName("mlmarket")
-    for name, value in properties.items():
+    # Standard error holds what a night says, a line of JSON each; bars would stand between.
+    for name, value in ({_BARS: "false"} | dict(properties)).items():
         builder = builder.config(name, value)
     try:
         session = builder.getOrCreate()

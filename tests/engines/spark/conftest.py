@@ -116,9 +116,12 @@ holdout: 0.10
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a shop where no night was run yet; to be copied, never written to."""
+    """Return the folder of a shop where no night was run yet; to be copied, never written to.
+
+    It has as many contacts as it takes for boosted trees to win the contest.
+    """
     folder = tmp_path_factory.mktemp("spark") / "shop"
-    simulate(folder / "tables", contacts=300, months=5, oracle=False, events_per_contact=5)
+    simulate(folder / "tables", contacts=3000, months=5, oracle=False, events_per_contact=5)
     shutil.rmtree(folder / "tables" / "truth")
     (folder / "mlmarket.toml").write_text(CONFIGURATION, encoding="utf-8")
     (folder / "segments.yaml").write_text(SEGMENTS, encoding="utf-8")

@@ -13,6 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from mlmarket import cli
+from mlmarket.churn import ChurnModel
+from mlmarket.errors import ConfigurationError
+from mlmarket.market import Market
 from mlmarket.nightly import open_night, run_night
 
 DAY = date(2026, 6, 1)
@@ -68,6 +71,12 @@ def test_the_predictions_of_both_engines_are_the_same(on_spark: Path, on_duckdb:
         assert_equal(found, wanted)
 
 
+def test_the_models_that_answered_are_no_simple_rules(on_spark: Path, on_duckdb: Path) -> None:
+    for folder in (on_spark, on_duckdb):
+        models = json.loads((_run(folder) / "manifests" / "models.json").read_text())
+        assert all("-blend-" in version for version in models["details"]["versions"].values())
+
+
 def test_segments_journeys_and_report_follow(on_spark: Path, on_duckdb: Path) -> None:
     for name in ("segments/leaving.csv", "outbox.csv"):
         assert (_run(on_spark) / name).read_text() == (_run(on_duckdb) / name).read_text()
@@ -104,6 +113,25 @@ def test_a_night_is_taken_up_by_either_engine(on_spark: Path, tmp_path: Path) ->
     before = (_run(folder) / "manifests" / "predictions.json").read_bytes()
     run_night(open_night(folder / "mlmarket.toml", DAY, engine="duckdb"))
     assert (_run(folder) / "manifests" / "predictions.json").read_bytes() == before
+
+
+def test_a_trained_model_answers_the_same_on_both(on_duckdb: Path, spark: Any, shop: Path) -> None:
+    config = shop / "mlmarket.toml"
+    here, there = Market.open(config), Market.open(config, spark=spark)
+    as_of = open_night(config, DAY).as_of
+    model = ChurnModel.load(on_duckdb / "models" / "churn" / DAY.isoformat())
+    found, wanted = (model.predict(market, as_of=as_of) for market in (there, here))
+    assert_equal(found.contacts, wanted.contacts)
+    assert found.missing.equals(wanted.missing)
+    some = [*wanted.contacts.column("contact_id").to_pylist()[:5], "nobody"]
+    found, wanted = (
+        m.predict(market, as_of=as_of, contacts=some)
+        for m, market in ((model, there), (model, here))
+    )
+    assert_equal(found.contacts, wanted.contacts)
+    assert found.missing.equals(wanted.missing)
+    with pytest.raises(ConfigurationError, match="not on Spark"):
+        model.predict_on_spark(here, as_of=as_of)
 
 
 def test_scores_that_are_complete_are_not_computed_again_and_others_are(
