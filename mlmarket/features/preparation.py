@@ -41,6 +41,9 @@ _SETTLED: Final = 7
 _LARGEST_TAIL: Final = 0.25
 """Of the base; beyond, a new base is written."""
 
+_PEOPLE: Final = "mlmarket_store_contacts"
+"""A table of the session, for as long as a store is written."""
+
 _ROW_GROUP: Final = 122_880
 _LARGEST_SUM: Final = 1 << 62
 
@@ -120,7 +123,8 @@ class _Writer:
         self._connection: Any = market.table("contacts").get_backend()
         self._behaviours = [Behaviour.parse(text) for text in self.conditions]
         self._marks = [f"marks_{word}" for word in range(-(-len(self._behaviours) // BITS))]
-        self._rows = behaviour_rows(market, self._behaviours)
+        rows = behaviour_rows(market, self._behaviours)
+        self._rows = rows.filter(rows[OCCURRED_AT].notnull())
         self._people = self._connection.compile(market.table("contacts").select(CONTACT_ID))
         self._survey = self._by_day()
 
@@ -142,6 +146,7 @@ class _Writer:
             base_until=until,
             base_digest=base.digest,
             tail_digest="",
+            contacts_digest=self._contacts_digest(),
             base_rows=0,
             late=False,
             valued=False,
@@ -166,13 +171,18 @@ class _Writer:
         base = self._days(until=known.base_until)
         tail = self._days(after=known.base_until)
         same = base.digest == known.base_digest and known.library == _library()
+        if same and (tail.digest, self._contacts_digest()) == (
+            known.tail_digest,
+            known.contacts_digest,
+        ):
+            return EventStore(self.folder, known)
         if not same or tail.rows > max(_LARGEST_TAIL * base.rows, _ROW_GROUP):
             return self.write()
         self._number_contacts()
         old = f"'{_quoted(self.folder / known.contacts)}'"
         placed = (
             "SELECT place, base_rows AS rows, base_begin AS begin "  # noqa: S608
-            f"FROM {old} JOIN store_contacts USING ({CONTACT_ID}) WHERE base_rows > 0"
+            f"FROM {old} JOIN {_PEOPLE} USING ({CONTACT_ID}) WHERE base_rows > 0"
         )
         (kept,) = self._one(f"SELECT coalesce(sum(rows), 0) FROM ({placed})")  # noqa: S608
         return self._finish(known, placed) if kept == known.base_rows else self.write()
@@ -190,19 +200,21 @@ class _Writer:
             f"COPY (SELECT {CONTACT_ID}, "  # noqa: S608
             "coalesce(b.begin, 0)::BIGINT AS base_begin, coalesce(b.rows, 0)::BIGINT AS base_rows, "
             "(sum(coalesce(t.rows, 0)) OVER (ORDER BY place) - coalesce(t.rows, 0))::BIGINT "
-            "AS tail_begin, coalesce(t.rows, 0)::BIGINT AS tail_rows FROM store_contacts "
+            f"AS tail_begin, coalesce(t.rows, 0)::BIGINT AS tail_rows FROM {_PEOPLE} "
             f"LEFT JOIN ({base}) b USING (place) LEFT JOIN ({latest}) t USING (place) "
             f"ORDER BY place) TO '{_quoted(self.folder / contacts_file)}' (FORMAT parquet)"
         )
         finished = replace(
             contents,
             tail_digest=tail.digest,
+            contacts_digest=self._contacts_digest(),
             late=everything.late > 0,
             valued=everything.valued > 0,
             tail=latest_file,
             contacts=contacts_file,
         )
         _replace_manifest(self.folder, finished)
+        self._connection.raw_sql(f"DROP TABLE {_PEOPLE}")
         return EventStore(self.folder, finished)
 
     def _by_day(self) -> dict[int, tuple[int, int, int, int, int]]:
@@ -235,10 +247,17 @@ class _Writer:
         content = json.dumps(sorted(chosen.items())).encode()
         return _Days(rows, late, valued, total, hashlib.sha256(content).hexdigest())
 
+    def _contacts_digest(self) -> str:
+        """Return a digest of all contacts, which their order does not change."""
+        found = self._one(
+            f"SELECT count(*), sum(hash({CONTACT_ID})::HUGEINT) FROM ({self._people})"  # noqa: S608
+        )
+        return hashlib.sha256(str(found).encode()).hexdigest()
+
     def _number_contacts(self) -> None:
         """Make a table of all contacts, ascending, with their places."""
         self._connection.raw_sql(
-            f"CREATE OR REPLACE TEMP TABLE store_contacts AS SELECT {CONTACT_ID}, "  # noqa: S608
+            f"CREATE OR REPLACE TEMP TABLE {_PEOPLE} AS SELECT {CONTACT_ID}, "  # noqa: S608
             f"(row_number() OVER (ORDER BY {CONTACT_ID}) - 1)::INTEGER AS place "
             f"FROM (SELECT DISTINCT {CONTACT_ID} FROM ({self._people}))"
         )
@@ -258,7 +277,7 @@ class _Writer:
         columns += ["value"] if days.valued else []
         self._connection.raw_sql(
             f"COPY (SELECT {', '.join(columns)} FROM ({coded}) "  # noqa: S608
-            f"JOIN store_contacts USING ({CONTACT_ID}) ORDER BY place, time) "
+            f"JOIN {_PEOPLE} USING ({CONTACT_ID}) ORDER BY place, time) "
             f"TO '{_quoted(self.folder / name)}' "
             f"(FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {_ROW_GROUP})"
         )

@@ -42,7 +42,7 @@ class Contents:
         What the bits of the marks stand for.
     base_until : int
         Rows of the base occurred on or before this day, counted from 1970.
-    base_digest, tail_digest : str
+    base_digest, tail_digest, contacts_digest : str
         Of the rows that each file was made of.
     base_rows : int
         How many rows the base has.
@@ -58,6 +58,7 @@ class Contents:
     base_until: int
     base_digest: str
     tail_digest: str
+    contacts_digest: str
     base_rows: int
     late: bool
     valued: bool

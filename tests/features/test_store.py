@@ -85,6 +85,20 @@ def test_a_new_day_is_added_to_the_tail_and_the_base_is_kept(kept, folder):
     assert after.tail != before.tail
 
 
+def test_a_store_of_the_same_rows_is_not_written_again(kept, folder):
+    _agrees(kept(LOG))
+    before = read_contents(folder)
+    _agrees(kept(LOG[::-1]))
+    assert read_contents(folder) == before
+
+
+def test_nothing_stays_in_the_session(kept):
+    market = kept(LOG)
+    _agrees(market)
+    names = market.table("contacts").get_backend().list_tables()
+    assert not [name for name in names if name.startswith("mlmarket_store")]
+
+
 def test_a_new_contact_takes_its_place_among_the_others(kept, folder):
     _agrees(kept(LOG))
     base = read_contents(folder).base
