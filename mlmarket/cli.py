@@ -203,6 +203,7 @@ def init(
 @app.command()
 def check(config: Config = _CONFIG, day: Day = None, output: Output = None) -> None:
     """Check the tables against the data contract, and say which questions can be answered."""
+    from mlmarket.nightly.declared import check_declared
     from mlmarket.nightly.playbook import check_playbook
     from mlmarket.nightly.preview import readiness
 
@@ -219,9 +220,38 @@ def check(config: Config = _CONFIG, day: Day = None, output: Output = None) -> N
         typer.echo(f"note: {note.text}")
     market.report.raise_if_broken()
     check_playbook(night, market)
+    for note in check_declared(night, market):
+        typer.echo(f"note: {note.text}")
     for one in readiness(night, market):
         state = f"needs {one.missing}" if one.missing else "ready"
         typer.echo(f"{one.predictor:10} {state:10} {one.question}")
+
+
+@app.command()
+def features(
+    config: Config = _CONFIG,
+    day: Day = None,
+    output: Output = None,
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile", help="What they look like, have they moved, do they know too much."
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List the features that models learn from, what they say, and which predictor uses them."""
+    from mlmarket.nightly import listing
+
+    night = _night(config, day, output)
+    market = night.market()
+    if profile:
+        profiles = listing.feature_profiles(night, market)
+        show = listing.profiles_as_json if as_json else listing.profiles_in_text
+        typer.echo(show(profiles))
+        return
+    uses = listing.features_in_use(night, market)
+    typer.echo(listing.features_as_json(uses) if as_json else listing.features_in_text(uses))
 
 
 @app.command()
@@ -360,14 +390,21 @@ def prune(
 @app.command()
 def explain(
     contact: Annotated[str, typer.Argument(help="A contact_id.")],
+    feature: Annotated[
+        str | None, typer.Option(help="A feature: its value, and the rows it is made of.")
+    ] = None,
     config: Config = _CONFIG,
     day: LastDay = None,
     output: Output = None,
 ) -> None:
-    """Say what is predicted and was decided for one person, and why."""
-    from mlmarket.nightly.person import explain_person
+    """Say what is predicted and was decided for one person, and why; or the rows behind a number."""
+    from mlmarket.nightly.person import explain_number, explain_person
 
-    typer.echo(explain_person(_last_night(config, day, output), contact).to_text())
+    night = _last_night(config, day, output)
+    if feature is not None:
+        typer.echo(explain_number(night, contact, feature).to_text())
+    else:
+        typer.echo(explain_person(night, contact).to_text())
 
 
 @app.command()

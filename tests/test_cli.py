@@ -182,6 +182,12 @@ def fails(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+def fails_after_counts(folder: Path, *arguments: str) -> tuple[int, str]:
+    done = mlmarket(folder, *arguments)
+    three_lines(done.stderr)
+    return done.returncode, done.stderr
+
+
 def test_a_wrong_date_or_a_missing_configuration_is_2(shop: Path) -> None:
     code, told = fails(shop, "nightly", "--date", "June")
     assert (code, told.splitlines()[0]) == (2, "--date 'June' is no date.")
@@ -276,6 +282,59 @@ def test_check_counts_rows_and_says_what_each_question_needs(shop: Path, runner:
     assert re.search(r"^upgrade +needs the table 'events' ", told, re.MULTILINE)
 
 
+def test_features_are_listed_with_what_they_say_and_who_uses_them(shop: Path, runner: Runs) -> None:
+    config = shop / "mlmarket.toml"
+    declared = '[features.early]\noperation = "count"\nof = "order"\nwindow = "9D"\n'
+    chosen = '[predict.churn]\nfeatures = ["shop"]\n'
+    text = config.read_text(encoding="utf-8").replace("[predict.churn]\n", chosen)
+    config.write_text(text + declared, encoding="utf-8")
+    code, told, _ = runner(shop, "features", "--date", "2026-06-20")
+    assert code == 0
+    lines = told.splitlines()
+    (place,) = (n for n, line in enumerate(lines) if line.startswith("early "))
+    assert lines[place].split() == ["early", "count", "order", "9D", "purchase"]
+    assert lines[place + 1].strip() == "number of 'order' in the last 9D; 0 without rows"
+    assert re.search(r"^order_recency +recency +order +purchase, churn$", told, re.MULTILINE)
+    code, told, _ = runner(shop, "features", "--date", "2026-06-20", "--json")
+    (early,) = (one for one in json.loads(told) if one["name"] == "early")
+    assert early == {
+        "name": "early",
+        "operation": "count",
+        "of": "order",
+        "window": "9D",
+        "says": "number of 'order' in the last 9D; 0 without rows",
+        "predictors": ["purchase"],
+    }
+
+
+def test_a_profile_is_printed_for_each_predictor_that_is_ready(shop: Path, runner: Runs) -> None:
+    config = shop / "mlmarket.toml"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text + '[predict.purchase]\nfeatures = ["attributes"]\n', encoding="utf-8")
+    code, told, _ = runner(shop, "features", "--profile", "--date", "2026-06-20")
+    assert code == 0
+    assert re.match(r"purchase: \d+ contacts as of 2026-06-19 23:00 UTC, against 2026-05-", told)
+    assert re.search(r"^churn: \d+ contacts ", told, re.MULTILINE)
+    code, told, _ = runner(shop, "features", "--profile", "--json", "--date", "2026-06-20")
+    plain = json.loads(told)
+    assert list(plain) == ["purchase", "churn"]
+    (recency,) = (one for one in plain["purchase"] if one["feature"] == "order_recency")
+    assert recency["missing"] == 0.0
+    assert 0.5 <= recency["auc"] < 0.98
+    (country,) = (one for one in plain["purchase"] if one["feature"] == "country")
+    assert country["median"] is None
+
+
+def test_a_wrong_declaration_is_refused_by_check(shop: Path, runner: Runs) -> None:
+    config = shop / "mlmarket.toml"
+    wrong = '[features.plan]\noperation = "attribute"\ncolumn = "contry"\n'
+    config.write_text(config.read_text(encoding="utf-8") + wrong, encoding="utf-8")
+    code, told = fails_after_counts(shop, "check", "--date", "2026-06-20")
+    assert code == 2
+    assert "Feature 'plan': Contacts have no attribute 'contry'." in told
+    assert "did you mean 'country'?" in told
+
+
 def test_runs_report_and_explain_tell_of_the_last_night(shop: Path, runner: Runs) -> None:
     code, told, _ = runner(shop, "runs")
     assert code == 0
@@ -289,6 +348,20 @@ def test_runs_report_and_explain_tell_of_the_last_night(shop: Path, runner: Runs
     assert code == 0
     assert told.startswith(f"{person} on 2026-06-20")
     assert "leaving, since" in told
+
+
+def test_a_number_is_explained_by_its_rows(shop: Path, runner: Runs) -> None:
+    person = pq.read_table(shop / "runs/2026-06-20/segments.parquet")["contact_id"][0].as_py()
+    code, told, _ = runner(shop, "explain", person, "--feature", "order_days_active_90d")
+    assert code == 0
+    first, second, *rows = told.splitlines()
+    assert re.fullmatch(
+        rf"order_days_active_90d = \d of {person}, as of 2026-06-19 23:00 UTC", first
+    )
+    assert second.strip().startswith("number of days with 'order' in the last 90D")
+    assert rows[0].split()[0] == "occurred_at"
+    with pytest.raises(cli.ConfigurationError, match="did you mean 'order_days_active_90d'"):
+        cli.explain(person, "order_day_active_90d", shop / "mlmarket.toml", "2026-06-20", None)
 
 
 def test_prune_says_how_many_nights_went(shop: Path, runner: Runs) -> None:

@@ -59,9 +59,8 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 def test_every_key_of_a_section_is_on_the_page_and_no_other(section: str) -> None:
     model = _model_in(NightSettings.model_fields[section].annotation)
     assert model is not None
-    heading = {"tables": "`[tables.T]`", "predict": "`[predict.NAME]`"}.get(
-        section, f"`[{section}]`"
-    )
+    named = {"tables": "T", "predict": "NAME", "features": "NAME"}
+    heading = f"`[{section}.{named[section]}]`" if section in named else f"`[{section}]`"
     assert rows_below(heading) == list(model.model_fields)
 
 

@@ -1,7 +1,7 @@
 """Who will buy, and who is leaving?"""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from mlmarket.churn.models import ChurnModel, PurchaseModel
 from mlmarket.churn.rfm import RecencyRule, RfmCells
@@ -12,17 +12,17 @@ __all__ = ["ChurnModel", "PurchaseModel", "RecencyRule", "RfmCells", "predictors
 
 
 _KINDS: Final = {"purchase": PurchaseModel, "churn": ChurnModel}
-_ARGUMENTS: Final = ("horizon", "eligible")
+_ARGUMENTS: Final = ("horizon", "eligible", "features")
 
 
-def predictors(settings: Mapping[str, Mapping[str, str]]) -> list[Predictor]:
+def predictors(settings: Mapping[str, Mapping[str, Any]]) -> list[Predictor]:
     """Return the predictors of this question that a night runs.
 
     Parameters
     ----------
     settings : mapping of str to mapping
-        ``[predict.purchase]`` and ``[predict.churn]`` of the configuration: `horizon`, `eligible`.
-        Both run with their defaults where nothing is said; other names are other questions'.
+        ``[predict.purchase]`` and ``[predict.churn]`` of the configuration: `horizon`, `eligible`,
+        `features`. Both run with their defaults where nothing is said; other names are other questions'.
 
     Returns
     -------

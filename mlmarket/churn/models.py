@@ -4,11 +4,12 @@ Without a contract nobody gives notice: leaving is *no order within the horizon*
 both questions.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
 from mlmarket.churn.rfm import RecencyRule, RfmCells
-from mlmarket.features import Behaviour
+from mlmarket.features import Behaviour, Feature, days_active, recency, total
 from mlmarket.features.rows import tables_of
 from mlmarket.market.time import duration_text, parse_duration
 from mlmarket.prediction.contest import Candidates
@@ -28,6 +29,9 @@ _FACTS: Final = (
     Fact("order_days_365d", "order_days_active_365d", "days", "days with an order in 365 days"),
     Fact("order_value_365d", "order_total_365d", "currency", "value of orders in 365 days"),
 )
+_OF_RULES: Final = (recency("order"), days_active("order"), total("order"))
+"""What the simple rules are made of: they stand beside the model whatever it is to know."""
+_OF_FACTS: Final = (days_active("order", "365D"), total("order", "365D"))
 
 
 class PurchaseModel(SupervisedPredictor):
@@ -39,6 +43,9 @@ class PurchaseModel(SupervisedPredictor):
         How far to look.
     eligible : str, default "order"
         Of whom it is asked; ``contact`` means everybody.
+    features : sequence of Feature or str, optional
+        Features, and names of sets; by default all that the tables allow. Recency, frequency and
+        monetary value are known in any case: the rules that the model must beat are made of them.
 
     Raises
     ------
@@ -51,7 +58,13 @@ class PurchaseModel(SupervisedPredictor):
     ['purchase_model_version', 'purchase_probability_30d']
     """
 
-    def __init__(self, horizon: str | timedelta = "30D", *, eligible: str = "order") -> None:
+    def __init__(
+        self,
+        horizon: str | timedelta = "30D",
+        *,
+        eligible: str = "order",
+        features: Sequence[Feature | str] | None = None,
+    ) -> None:
         span = duration_text(parse_duration(horizon))
         answer = Answer(
             probability=f"purchase_probability_{span.lower()}",
@@ -60,7 +73,11 @@ class PurchaseModel(SupervisedPredictor):
             facts=_FACTS,
         )
         question = _question("purchase", "Who will buy", "order", span, eligible, answer)
-        super().__init__(question, parameters={"horizon": span, "eligible": eligible})
+        super().__init__(
+            question,
+            parameters={"horizon": span, "eligible": eligible},
+            features=None if features is None else (*features, *_OF_RULES, *_OF_FACTS),
+        )
 
 
 class ChurnModel(SupervisedPredictor):
@@ -73,6 +90,8 @@ class ChurnModel(SupervisedPredictor):
     eligible : str, default "order within 365D"
         Of whom it is asked: who has not bought for a year left long ago. ``contact`` means
         everybody.
+    features : sequence of Feature or str, optional
+        As for :class:`PurchaseModel`.
 
     Raises
     ------
@@ -89,7 +108,11 @@ class ChurnModel(SupervisedPredictor):
     """
 
     def __init__(
-        self, horizon: str | timedelta = "90D", *, eligible: str = "order within 365D"
+        self,
+        horizon: str | timedelta = "90D",
+        *,
+        eligible: str = "order within 365D",
+        features: Sequence[Feature | str] | None = None,
     ) -> None:
         span = duration_text(parse_duration(horizon))
         answer = Answer(
@@ -102,7 +125,11 @@ class ChurnModel(SupervisedPredictor):
         question = _question(
             "churn", "Who is leaving, with no order", "no order", span, eligible, answer
         )
-        super().__init__(question, parameters={"horizon": span, "eligible": eligible})
+        super().__init__(
+            question,
+            parameters={"horizon": span, "eligible": eligible},
+            features=None if features is None else (*features, *_OF_RULES),
+        )
 
 
 def _question(

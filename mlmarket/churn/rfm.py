@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from mlmarket.prediction.columns import FeatureRows, has_column, numbers_of
 from mlmarket.prediction.learner import Floats, read_json, write_json
 
 if TYPE_CHECKING:
@@ -63,14 +64,15 @@ class RfmCells:
         self._money_edges = np.empty(0)
         self._share = np.empty(0)
 
-    def _cells(self, features: "pd.DataFrame") -> npt.NDArray[np.int64]:
-        recency = features[_RECENCY].to_numpy(dtype=np.float64, na_value=np.inf)
+    def _cells(self, features: FeatureRows) -> npt.NDArray[np.int64]:
+        # Who never ordered has no recency; NaN is sorted behind every edge, as long ago is.
+        recency = numbers_of(features, _RECENCY)
         cell = np.searchsorted(self._recency_edges, recency, side="left")
         if self.use_frequency:
-            frequency = features[_FREQUENCY].to_numpy(dtype=np.float64)
+            frequency = numbers_of(features, _FREQUENCY)
             cell = cell * 5 + np.searchsorted(self._FREQUENCY_EDGES, frequency)
-        if self.use_money and _MONETARY in features.columns:
-            money = features[_MONETARY].to_numpy(dtype=np.float64)
+        if self.use_money and has_column(features, _MONETARY):
+            money = numbers_of(features, _MONETARY)
             cell = cell * 3 + np.searchsorted(self._money_edges, money, side="left")
         return cell.astype(np.int64)
 
@@ -89,10 +91,10 @@ class RfmCells:
         -------
         Self
         """
-        recency = features[_RECENCY].to_numpy(dtype=np.float64)
+        recency = numbers_of(features, _RECENCY)
         self._recency_edges = _quantiles(recency[np.isfinite(recency)], (0.2, 0.4, 0.6, 0.8))
-        if self.use_money and _MONETARY in features.columns:
-            money = features[_MONETARY].to_numpy(dtype=np.float64)
+        if self.use_money and has_column(features, _MONETARY):
+            money = numbers_of(features, _MONETARY)
             self._money_edges = _quantiles(money, (1 / 3, 2 / 3))
         cells = self._cells(features)
         overall = (float(label.sum()) + 0.5) / (len(label) + 1.0)
@@ -101,12 +103,12 @@ class RfmCells:
         self._share = (buyers + self.prior * overall) / (people + self.prior)
         return self
 
-    def predict(self, features: "pd.DataFrame") -> Floats:
+    def predict(self, features: FeatureRows) -> Floats:
         """Return the share of each row's cell.
 
         Parameters
         ----------
-        features : pandas.DataFrame
+        features : pandas.DataFrame or pyarrow.RecordBatch
             With the columns of :meth:`fit`.
 
         Returns

@@ -27,10 +27,10 @@ What it means:
   ``DATE`` literal, a text or a value of a date column, is its first instant: midnight UTC. A
   text literal beside a time is read as a time.
 
-Where it runs: DuckDB is tested. Other Ibis backends get plain operations only, and need the
-session zone UTC and a text order by code point (``C`` collation in PostgreSQL, whose floats
-also raise an error on overflow instead of giving infinity). A decimal of more than 15 digits
-may reach float64 rounded differently in its last bit from one database to another.
+Where it runs: DuckDB and PostgreSQL are tested. Other Ibis backends get plain operations only, and
+need the session zone UTC and a text order by code point. PostgreSQL stops the query where a result is
+too large or too small for float64, instead of giving infinity or 0. A decimal of more than 15
+digits may reach float64 rounded differently in its last bit from one database to another.
 """
 
 from mlmarket.expressions.errors import ExpressionError

@@ -16,6 +16,7 @@ import ibis
 import ibis.expr.types as ir
 
 from mlmarket.errors import suggestion
+from mlmarket.expressions.dialects import engine_of, in_code_order, rest
 from mlmarket.expressions.errors import ExpressionError
 from mlmarket.expressions.kinds import IN_WORDS, Type, kind_of
 from mlmarket.expressions.nodes import (
@@ -199,8 +200,18 @@ def _(node: Concatenation, target: Target) -> ir.Value:
 def _(node: Comparison, target: Target) -> ir.Value:
     if any(isinstance(side, Literal) and side.value is None for side in node.children):
         return ibis.null("boolean")  # Ibis would ask whether the other side is null
-    compared = (_operand(side, target) for side in node.children)
-    return _COMPARISONS[node.sign](*_alike(*compared))
+    compared = _alike(*(_operand(side, target) for side in node.children))
+    if node.sign not in {"=", "<>"}:
+        compared = _ordered(*compared)
+    return _COMPARISONS[node.sign](*compared)
+
+
+def _ordered(*values: ir.Value) -> tuple[ir.Value, ...]:
+    """Return values that can be compared by size: texts by code point."""
+    if kind_of(values[0].type()) is not Type.TEXT:
+        return values
+    engine = next(filter(None, map(engine_of, values)), "")
+    return tuple(in_code_order(value, engine=engine) for value in values)
 
 
 def _operand(node: Node, target: Target) -> ir.Value:
@@ -236,7 +247,7 @@ def _signed(value: ir.Value) -> ir.Value:
 def _(node: Between, target: Target) -> ir.Value:
     value, low, high = (_operand(child, target) for child in node.children)
     if not value.type().is_integer():
-        value, low, high = _alike(value, low, high)
+        value, low, high = _ordered(*_alike(value, low, high))
         return value.between(low, high)
     # Each end by itself, so that an integer end is exact even beside a float end. Only a
     # column, a literal or a call can be an integer, so the second copy is small.
@@ -311,5 +322,5 @@ _ARITHMETIC: Final[dict[str, Callable[[ir.Value, ir.Value], ir.Value]]] = {
     "-": operator.sub,
     "*": operator.mul,
     "/": operator.truediv,
-    "%": operator.mod,
+    "%": rest,
 }

@@ -4,6 +4,9 @@ A small closed set of operations over behaviour and attributes. A feature is dat
 be listed, documented, written in a file, and compiled for any engine.
 """
 
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from mlmarket.errors import ConfigurationError
@@ -18,10 +21,13 @@ __all__ = [
     "first_touch",
     "gap_mean",
     "gap_std",
+    "last",
     "maximum",
     "mean",
+    "minimum",
     "ratio",
     "recency",
+    "share_by",
     "total",
     "trend",
 ]
@@ -126,6 +132,31 @@ def mean(of: str | Behaviour, window: str = "all", *, name: str = "") -> Feature
     return _named(Operation.MEAN, of, window, name)
 
 
+def minimum(of: str | Behaviour, window: str = "all", *, name: str = "") -> Feature:
+    """Return the smallest value of rows, in currency; missing without rows.
+
+    Parameters
+    ----------
+    of : str or Behaviour
+        Which rows, such as ``"order"``.
+    window : str, default "all"
+        How far back, in whole days, such as ``"90D"``.
+    name : str, optional
+        Name of the column; by default made of the rest.
+
+    Returns
+    -------
+    Feature
+        A description of it; nothing is computed yet.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the behaviour cannot be read or the window is not made of whole days.
+    """
+    return _named(Operation.MINIMUM, of, window, name)
+
+
 def maximum(of: str | Behaviour, window: str = "all", *, name: str = "") -> Feature:
     """Return the largest value of rows, in currency; missing without rows.
 
@@ -149,6 +180,33 @@ def maximum(of: str | Behaviour, window: str = "all", *, name: str = "") -> Feat
         Where the behaviour cannot be read or the window is not made of whole days.
     """
     return _named(Operation.MAXIMUM, of, window, name)
+
+
+def last(of: str | Behaviour, window: str = "all", *, name: str = "") -> Feature:
+    """Return the value of the last row that has one; missing without such rows.
+
+    Of several at the same microsecond it is the largest.
+
+    Parameters
+    ----------
+    of : str or Behaviour
+        Which rows, such as ``"order"``.
+    window : str, default "all"
+        How far back, in whole days, such as ``"90D"``.
+    name : str, optional
+        Name of the column; by default made of the rest.
+
+    Returns
+    -------
+    Feature
+        A description of it; nothing is computed yet.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the behaviour cannot be read or the window is not made of whole days.
+    """
+    return _named(Operation.LAST, of, window, name)
 
 
 def recency(of: str | Behaviour, *, name: str = "") -> Feature:
@@ -332,6 +390,66 @@ def ratio(above: Feature, below: Feature, *, name: str = "") -> Feature:
             )
     default = f"{above.name}_per_{below.name}"
     return Feature(name or default, Operation.RATIO, parts=(above, below))
+
+
+def share_by(
+    of: str | Behaviour, by: str, values: Sequence[str], window: str = "all", *, name: str = ""
+) -> tuple[Feature, ...]:
+    """Return, for each value of a category, the share of rows that have it.
+
+    Parameters
+    ----------
+    of : str or Behaviour
+        Which rows, such as ``"order"``.
+    by : str
+        Their category: ``type``, ``source``, ``campaign_id``, ``item_id``, or a column of items with
+        ``item_`` before it, such as ``item_category``.
+    values : sequence of str
+        The values wanted.
+    window : str, default "all"
+        How far back, in whole days, such as ``"90D"``.
+    name : str, optional
+        What the names of the columns begin with; by default made of the rest.
+
+    Returns
+    -------
+    tuple of Feature
+        One for each value, in their order: a number from 0 to 1, missing without rows.
+
+    Raises
+    ------
+    ConfigurationError
+        Where there is no value, the behaviour cannot be read or the window is not made of whole
+        days.
+
+    Examples
+    --------
+    >>> [one.name for one in share_by("order", "item_category", ["shoes", "bags"], "365D")]
+    ['order_share_shoes_365d', 'order_share_bags_365d']
+    """
+    if isinstance(values, str) or not values:
+        raise ConfigurationError(
+            f"The shares of '{of}' by '{by}' name no value.",
+            "Each value becomes a column, and columns do not depend on the rows of one night.",
+            f"list them: share_by('order', '{by}', ['shoes', 'bags']).",
+        )
+    behaviour = Behaviour.parse(of)
+    below = count(behaviour, window)
+    stem = name or f"{behaviour.label}_share"
+    span = f"_{below.window.days}d" if below.window and not name else ""
+    return tuple(
+        ratio(
+            count(_with_value(behaviour, by, value), window),
+            below,
+            name=f"{stem}_{re.sub(r'[^a-z0-9]+', '_', value.lower()).strip('_')}{span}",
+        )
+        for value in values
+    )
+
+
+def _with_value(behaviour: Behaviour, by: str, value: str) -> Behaviour:
+    same = "{} = '{}'".format(by, value.replace("'", "''"))
+    return replace(behaviour, where=f"({behaviour.where}) and {same}" if behaviour.where else same)
 
 
 def attribute(column: str, *, categorical: bool = False, name: str = "") -> Feature:

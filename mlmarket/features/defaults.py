@@ -1,53 +1,38 @@
-"""Which features does a market allow, without anybody asking?"""
+"""Which features does a question know, asked for or not?"""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from mlmarket.features.algebra import (
-    attribute,
-    count,
-    days_active,
-    first_touch,
-    gap_mean,
-    gap_std,
-    maximum,
-    mean,
-    ratio,
-    recency,
-    total,
-    trend,
-)
-from mlmarket.features.behaviour import Behaviour
+from mlmarket.errors import ConfigurationError
 from mlmarket.features.feature import Feature, Operation
-from mlmarket.market.columns import AS_OF, AVAILABLE_AT, CONTACT_ID, OCCURRED_AT, TABLES
-from mlmarket.market.history import looks_like_outcome, recorded_since
-from mlmarket.market.time import to_utc, within
+from mlmarket.features.rows import tables_of
+from mlmarket.features.sets import FEATURE_SETS, NOT_BY_DEFAULT, Ground, unknown_set
+from mlmarket.market.columns import AS_OF, CONTACT_ID
 
 if TYPE_CHECKING:
-    import ibis.expr.datatypes as dt
-    import ibis.expr.types as ir
-
     from mlmarket.market import Market
 
-__all__ = ["AttributeChoice", "choose_attributes", "default_features"]
+__all__ = ["DEFAULT", "FeatureChoice", "choose_features", "default_features"]
 
-_MOST_EVENT_TYPES: Final = 12
-_MOST_CATEGORIES: Final = 100
-_NEVER: Final = frozenset({"contact_id", "external_id", "email", "phone", "account_id", "timezone"})
+DEFAULT: Final = "default"
+"""In place of the name of a set: all that the tables allow."""
+
+_WITH_ATTRIBUTES: Final = frozenset({DEFAULT, "leads", "attributes"})
 
 
 @dataclass(frozen=True, slots=True)
-class AttributeChoice:
-    """Which attributes of contacts are used, and why the others are not.
+class FeatureChoice:
+    """The features that a question knows, and what was left out.
 
     Parameters
     ----------
     features : tuple of Feature
-        One for each attribute that is used.
+        Each with a name of its own.
     left_out : tuple of (str, str)
-        Attribute and reason.
+        Attributes of contacts that are not used, and why.
     """
 
     features: tuple[Feature, ...]
@@ -72,25 +57,96 @@ def default_features(
     Returns
     -------
     tuple of Feature
-        In a fixed order, each with a name of its own: where two would share one, as the event types
-        ``Page View`` and ``page_view`` do, the later gets a number, and an attribute the word
-        ``contact`` before it.
+        Those of all sets but the groups that paid nowhere (docs/ablation.md), in a fixed order, each with a name of its own: where two would share one,
+        as the event types ``Page View`` and ``page_view`` do, the later gets a number, and an
+        attribute the word ``contact`` before it.
     """
-    features: list[Feature] = []
-    if market.has("orders"):
-        features += _order_features(market)
-    if market.has("messages"):
-        features += _message_features(market)
-    if market.has("events"):
-        features += _event_features(_frequent_types(market, as_of))
-    features += choose_attributes(market, as_of=as_of, earliest=earliest).features
-    return _with_own_names(features)
+    return choose_features(market, None, as_of=as_of, earliest=earliest).features
 
 
-def _with_own_names(features: Sequence[Feature]) -> tuple[Feature, ...]:
-    taken = {CONTACT_ID, AS_OF, "label"}
+def choose_features(
+    market: "Market",
+    wanted: "Sequence[Feature | str] | None",
+    *,
+    as_of: datetime,
+    earliest: datetime | None = None,
+) -> FeatureChoice:
+    """Return the features that a question asks for, as the tables of a market allow.
+
+    Parameters
+    ----------
+    market : Market
+        The tables.
+    wanted : sequence of Feature or str, or None
+        Features as they are, and names of sets, see :func:`mlmarket.features.feature_set`, or
+        ``default`` for all of them; None means ``default`` alone.
+    as_of : datetime
+        Event types and attributes are chosen from what was known then.
+    earliest : datetime, optional
+        The first cutoff the features will be used at; by default `as_of`.
+
+    Returns
+    -------
+    FeatureChoice
+        Those of sets first. What is asked for by itself keeps its name; a feature of a set that
+        would share it gets a number.
+
+    Raises
+    ------
+    ConfigurationError
+        Where there is no set of a name, nothing is left, two features that are asked for share a
+        name, or one has the name of a set's feature about orders or messages, which the simple
+        rules read by name.
+    """
+    asked = (DEFAULT,) if wanted is None else tuple(wanted)
+    own = tuple(dict.fromkeys(one for one in asked if isinstance(one, Feature)))
+    _refuse_same_names(own)
+    named = dict.fromkeys(one for one in asked if isinstance(one, str))
+    for name in named:
+        if name != DEFAULT and name not in FEATURE_SETS:
+            raise unknown_set(name, [DEFAULT, *FEATURE_SETS])
+    ground = Ground(market, as_of=as_of, earliest=earliest)
+    given = dict.fromkeys(
+        feature
+        for name, make in FEATURE_SETS.items()
+        if name in named or DEFAULT in named
+        for group, features in make(ground).items()
+        if name in named or group not in NOT_BY_DEFAULT
+        for feature in features
+    )
+    features = (*_with_own_names([one for one in given if one not in own], own), *own)
+    if wanted is not None and not features:
+        raise ConfigurationError(
+            f"The tables allow no feature of {', '.join(named) or 'an empty list'}.",
+            "A model that knows nothing of anybody says the same of everybody.",
+            "choose other features, or add the tables they are made of.",
+        )
+    left_out = ground.attributes.left_out if _WITH_ATTRIBUTES & named.keys() else ()
+    return FeatureChoice(features, left_out)
+
+
+def _refuse_same_names(features: Sequence[Feature]) -> None:
+    names = Counter(feature.name.casefold() for feature in features)
+    name, number = next(iter(names.most_common(1)), ("", 0))
+    if number > 1:
+        raise _taken(name)
+
+
+def _taken(name: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"Two different features are called '{name}', upper and lower case aside.",
+        "One would overwrite the other, and the rules that a model must beat read by name.",
+        "give yours another name: those of mlmarket are in `mlmarket features`.",
+    )
+
+
+def _with_own_names(features: Sequence[Feature], others: Sequence[Feature]) -> tuple[Feature, ...]:
+    own = {feature.name.casefold() for feature in others}
+    taken = {CONTACT_ID, AS_OF, "label", *own}
     named = []
     for feature in features:
+        if feature.name.casefold() in own and _is_read_by_name(feature):
+            raise _taken(feature.name)
         name, number = feature.name, 1
         if feature.operation is Operation.ATTRIBUTE and name.casefold() in taken:
             name = f"contact_{name}"
@@ -103,157 +159,7 @@ def _with_own_names(features: Sequence[Feature]) -> tuple[Feature, ...]:
     return tuple(named)
 
 
-def _order_features(market: "Market") -> list[Feature]:
-    days, orders = days_active("order"), "order"
-    features = [
-        recency(orders),
-        first_touch(orders),
-        days,
-        *(days_active(orders, window) for window in ("30D", "90D", "180D", "365D")),
-        count(orders, "90D"),
-        count(orders),
-        gap_mean(orders),
-        gap_std(orders),
-        ratio(recency(orders), gap_mean(orders), name="order_overdue"),
-        ratio(gap_std(orders), gap_mean(orders), name="order_irregularity"),
-        ratio(days, first_touch(orders), name="order_days_per_day"),
-        trend(orders, "30D"),
-        trend(orders, "90D"),
-    ]
-    if "amount" in market.table("orders").columns:
-        features += [
-            total(orders, "90D"),
-            total(orders, "365D"),
-            total(orders),
-            mean(orders),
-            maximum(orders),
-            ratio(total(orders), days, name="order_value_per_day"),
-        ]
-    features += [count("return", "90D"), count("return")]
-    return features
-
-
-def _message_features(market: "Market") -> list[Feature]:
-    columns = market.table("messages").columns
-    features = [count("send", "30D"), count("send", "90D"), recency("send")]
-    for kind, column in (("open", "opened_at"), ("click", "clicked_at")):
-        if column in columns:
-            features += [
-                count(kind, "30D"),
-                count(kind, "90D"),
-                recency(kind),
-                ratio(count(kind, "90D"), count("send", "90D"), name=f"{kind}_rate_90d"),
-            ]
-    if "unsubscribed_at" in columns:
-        features.append(recency("unsubscribe"))
-    return features
-
-
-def _event_features(types: Sequence[str]) -> list[Feature]:
-    features: list[Feature] = []
-    for kind in types:
-        behaviour = Behaviour((kind,))
-        features += [
-            count(behaviour, "7D"),
-            count(behaviour, "30D"),
-            count(behaviour, "90D"),
-            recency(behaviour),
-        ]
-    if types:
-        anything = Behaviour(tuple(types))
-        features += [
-            days_active(anything, "7D", name="event_days_7d"),
-            days_active(anything, "30D", name="event_days_30d"),
-            recency(anything, name="event_recency"),
-            trend(anything, "30D", name="event_trend_30d"),
-        ]
-    return features
-
-
-def _frequent_types(market: "Market", as_of: datetime) -> list[str]:
-    """Return the most frequent types of events known at an instant, by name."""
-    events = market.table("events")
-    known = events.filter(within(events[OCCURRED_AT], until=as_of))
-    if AVAILABLE_AT in known.columns:
-        known = known.filter(within(known[AVAILABLE_AT].coalesce(known[OCCURRED_AT]), until=as_of))
-    counted = known.group_by("event_type").aggregate(rows=known.count())
-    top = counted.order_by([counted.rows.desc(), counted.event_type]).limit(_MOST_EVENT_TYPES)
-    return sorted(top.to_pyarrow().column("event_type").to_pylist())
-
-
-def choose_attributes(
-    market: "Market", *, as_of: datetime, earliest: datetime | None = None
-) -> AttributeChoice:
-    """Decide which attributes of contacts become features.
-
-    Parameters
-    ----------
-    market : Market
-        The tables.
-    as_of : datetime
-        Only what contacts known then hold is looked at.
-    earliest : datetime, optional
-        The first cutoff they will be used at; by default `as_of`.
-
-    Returns
-    -------
-    AttributeChoice
-        What the configuration declares is used as declared. Of the rest, numbers and texts of few
-        values are used, unless their names say that they are outcomes and they are not recorded
-        since `earliest`.
-    """
-    contacts = market.contacts(as_of=as_of)
-    settings = market.settings.tables.get("contacts")
-    declared = settings.attributes if settings is not None else {}
-    known = {column.name for column in TABLES["contacts"].columns}
-    candidates = [
-        name
-        for name in contacts.columns
-        if name not in _NEVER and (name not in known or name in {"country", "lifecycle_stage"})
-    ]
-    since = recorded_since(market)
-    recorded = since is not None and since <= to_utc(earliest or as_of)
-    distinct = _distinct_values(contacts, candidates)
-    features: list[Feature] = []
-    left_out: list[tuple[str, str]] = []
-    for name in candidates:
-        kind = declared.get(name)
-        if kind is None and looks_like_outcome(name) and not recorded:
-            reason = "looks like an outcome, and what it held in the past is not recorded"
-        else:
-            reason = _reason_against(contacts[name].type(), kind, distinct[name])
-        if reason:
-            left_out.append((name, reason))
-        else:
-            features.append(_attribute(contacts, name, kind))
-    return AttributeChoice(tuple(features), tuple(left_out))
-
-
-def _distinct_values(contacts: "ir.Table", names: list[str]) -> dict[str, int]:
-    if not names:
-        return {}
-    measures = {f"of_{place}": contacts[name].nunique() for place, name in enumerate(names)}
-    row = contacts.aggregate(**measures).to_pyarrow().to_pylist()[0]
-    return {name: int(row[f"of_{place}"]) for place, name in enumerate(names)}
-
-
-def _reason_against(dtype: "dt.DataType", kind: str | None, distinct: int) -> str:
-    """Return why an attribute is not used; nothing where it is."""
-    number = dtype.is_numeric() or dtype.is_boolean()
-    if kind == "ignore":
-        return "is declared as ignored"
-    if not distinct:
-        return "has no value in any row"
-    if kind == "categorical" or number:
-        return ""
-    if not dtype.is_string():
-        return f"is of type {dtype}, which is neither number nor category"
-    if distinct > _MOST_CATEGORIES and kind is None:
-        return f"has {distinct:,} different values; declare it in attributes to use it"
-    return ""
-
-
-def _attribute(contacts: "ir.Table", name: str, kind: str | None) -> Feature:
-    dtype = contacts[name].type()
-    number = dtype.is_numeric() and not dtype.is_boolean()
-    return attribute(name, categorical=kind == "categorical" or (kind is None and not number))
+def _is_read_by_name(feature: Feature) -> bool:
+    if feature.parts:
+        return all(_is_read_by_name(part) for part in feature.parts)
+    return feature.behaviour is not None and "events" not in tables_of(feature.behaviour)

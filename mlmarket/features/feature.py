@@ -18,7 +18,9 @@ class Operation(StrEnum):
     COUNT = "count"
     TOTAL = "total"
     MEAN = "mean"
+    MINIMUM = "minimum"
     MAXIMUM = "maximum"
+    LAST = "last"
     RECENCY = "recency"
     FIRST_TOUCH = "first_touch"
     DAYS_ACTIVE = "days_active"
@@ -67,12 +69,17 @@ class Feature:
         past = f"the last {duration_text(self.window)}" if self.window else "all the past"
         rows = f"'{self.behaviour}' in {past}"
         if self.operation is Operation.RATIO:
-            return f"{self.parts[0].name} divided by {self.parts[1].name}; missing where that is 0"
+            above, below = (part.name for part in self.parts)
+            if above == below:  # a share: only the condition tells the two apart
+                above, below = (part.description.partition(";")[0] for part in self.parts)
+            return f"{above} divided by {below}; missing where that is 0"
         return {
             Operation.COUNT: f"number of {rows}; 0 without rows",
             Operation.TOTAL: f"summed value of {rows}, in currency; 0 without rows",
             Operation.MEAN: f"mean value of {rows}, in currency; missing without rows",
+            Operation.MINIMUM: f"smallest value of {rows}, in currency; missing without rows",
             Operation.MAXIMUM: f"largest value of {rows}, in currency; missing without rows",
+            Operation.LAST: f"value of the last of {rows}, in currency; missing without rows",
             Operation.RECENCY: f"days since the last of {rows}; missing without rows",
             Operation.FIRST_TOUCH: f"days since the first of {rows}; missing without rows",
             Operation.DAYS_ACTIVE: f"number of days with {rows}; 0 without rows",

@@ -7,31 +7,31 @@ Only integers and decimals are added, so that the result does not depend on the 
 engine reads rows; divisions come last.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from mlmarket.errors import ConfigurationError, suggestion
+from mlmarket.expressions.dialects import engine_of
 from mlmarket.features.behaviour import Behaviour
 from mlmarket.features.feature import Feature, Operation
+from mlmarket.features.parts import ELIGIBLE, base_features, refuse_names
 from mlmarket.features.rows import known_rows, matches
 from mlmarket.market.columns import AS_OF, CONTACT_ID, OCCURRED_AT
 from mlmarket.market.time import instant
+from mlmarket.market.try_casts import text_of, try_cast
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from mlmarket.market import Market
 
-__all__ = ["compile_features"]
+__all__ = ["attribute_value", "compile_features", "known_people"]
 
 _DAY: Final = 86_400_000_000
 """Microseconds of a day: times are compared as integers."""
 
-_ELIGIBLE: Final = "eligible"
 _OF_DAYS: Final = frozenset({Operation.DAYS_ACTIVE, Operation.GAP_MEAN, Operation.GAP_STD})
-_RESERVED: Final = frozenset({CONTACT_ID, AS_OF, "label"})
 
 
 def compile_features(
@@ -68,17 +68,17 @@ def compile_features(
     ConfigurationError
         Where two features share a name, or an attribute does not exist.
     """
-    _refuse_names(features)
+    refuse_names(features)
     keys = [CONTACT_ID] if isinstance(at, datetime) else [CONTACT_ID, AS_OF]
-    base = _base_features(features, eligible)
-    table = _people(market, base, at, keys, only)
+    base = base_features(features, eligible)
+    table = known_people(market, base, at=at, only=only)
     for part, add_up in ((_by_rows(base), _sums_of_rows), (_by_days(base), _sums_of_days)):
         if part:
             sums = add_up(_aged(market, _behaviours(part), at, only), part, keys)
             measured = [name for name in sums.columns if name not in keys]
             table = table.left_join(sums, keys).select(*table.columns, *measured)
     if eligible is not None:
-        rows = table[_ELIGIBLE].fill_null(0)
+        rows = table[ELIGIBLE].fill_null(0)
         table = table.filter(rows == 0 if eligible.negated else rows > 0)
     moment = instant(at) if isinstance(at, datetime) else table[AS_OF]
     places = {feature: name for name, feature in base.items()}
@@ -86,56 +86,37 @@ def compile_features(
     return table.select(contact_id=table[CONTACT_ID], as_of=moment, **columns)
 
 
-def _refuse_names(features: Sequence[Feature]) -> None:
-    """Refuse names that would hide one another; databases do not tell upper from lower case."""
-    seen: set[str] = set()
-    for feature in features:
-        name = feature.name.casefold()
-        if name in _RESERVED:
-            raise ConfigurationError(
-                f"A feature is called '{feature.name}'.",
-                "That column says whose row it is, when, or what came after.",
-                "give it another name: attribute(…, name=…).",
-            )
-        if name in seen:
-            raise ConfigurationError(
-                f"Two features are called '{feature.name}', upper and lower case aside.",
-                "One of them would overwrite the other.",
-                "give one of them another name.",
-            )
-        seen.add(name)
-
-
-def _base_features(features: Sequence[Feature], eligible: Behaviour | None) -> dict[str, Feature]:
-    """Return what has to be read, by a name that no column of contacts can have."""
-    found: dict[Feature, None] = {}
-    waiting = list(reversed(features))
-    while waiting:
-        feature = waiting.pop()
-        if feature.operation is Operation.RATIO:
-            waiting += reversed(feature.parts)
-        else:
-            found.setdefault(feature)
-    base = {f"f{place}": feature for place, feature in enumerate(found)}
-    if eligible is not None:
-        gate = replace(eligible, within=None, negated=False)
-        base[_ELIGIBLE] = Feature(_ELIGIBLE, Operation.COUNT, gate, eligible.within)
-    return base
-
-
-def _people(
+def known_people(
     market: "Market",
-    base: "dict[str, Feature]",
+    base: "Mapping[str, Feature]",
+    *,
     at: "datetime | ir.Table",
-    keys: list[str],
-    only: "ir.Table | None",
+    only: "ir.Table | None" = None,
 ) -> "ir.Table":
-    """Return the contacts known at the instant, with their attributes under private names."""
+    """Return the contacts known at an instant, with their attributes under private names.
+
+    Parameters
+    ----------
+    market : Market
+        The tables.
+    base : mapping of str to Feature
+        As :func:`mlmarket.features.parts.base_features` returns it.
+    at : datetime or ibis.expr.types.Table
+        The instant for all contacts, or a table of ``contact_id, as_of``.
+    only : ibis.expr.types.Table, optional
+        Only contacts whose ``contact_id`` is in it.
+
+    Returns
+    -------
+    ibis.expr.types.Table
+        ``contact_id``, with a table of instants also ``as_of``, and a column an attribute.
+    """
+    keys = [CONTACT_ID] if isinstance(at, datetime) else [CONTACT_ID, AS_OF]
     people = market.contacts(as_of=at)
     if only is not None:
         people = people.semi_join(only, CONTACT_ID)
     attributes = {
-        name: _attribute(people, feature)
+        name: attribute_value(people, feature)
         for name, feature in base.items()
         if feature.operation is Operation.ATTRIBUTE
     }
@@ -185,19 +166,38 @@ def _sums_of_rows(past: "ir.Table", base: dict[str, Feature], keys: list[str]) -
     behaviours = _behaviours(base)
     # Each condition is computed once for a row, not once for each feature that uses it.
     marks = {f"is_{place}": matches(past, one) for place, one in enumerate(behaviours)}
-    past = past.mutate(**marks)
+    past = _with_last_values(past.mutate(**marks), base, behaviours, keys)
     measures: dict[str, Any] = {}
     for name, feature in base.items():
-        here = past[f"is_{behaviours.index(cast('Behaviour', feature.behaviour))}"]
-        for suffix, measure in _row_measures(past, feature, here).items():
+        place = behaviours.index(cast("Behaviour", feature.behaviour))
+        for suffix, measure in _row_measures(past, feature, place).items():
             measures[f"{name}{suffix}"] = measure
     return past.group_by(keys).aggregate(**measures)
 
 
-def _row_measures(past: "ir.Table", feature: Feature, here: Any) -> "dict[str, ir.Value]":  # noqa: ANN401
+def _with_last_values(
+    past: "ir.Table", base: dict[str, Feature], behaviours: list[Behaviour], keys: list[str]
+) -> "ir.Table":
+    """Mark the rows with the last value of each behaviour whose last value is asked for."""
+    asked = {f.behaviour for f in base.values() if f.operation is Operation.LAST}
+    valued = {
+        f"youngest_{place}": past.age.min(where=past[f"is_{place}"] & past.value.notnull())
+        for place, one in enumerate(behaviours)
+        if one in asked
+    }
+    if not valued:
+        return past
+    past = past.group_by(keys).mutate(**valued)
+    places = [name.rpartition("_")[2] for name in valued]
+    last = {f"is_last_{n}": past[f"is_{n}"] & (past.age == past[f"youngest_{n}"]) for n in places}
+    return past.mutate(**last)
+
+
+def _row_measures(past: "ir.Table", feature: Feature, place: int) -> "dict[str, ir.Value]":
     """Return what a feature is made of; a feature of one sum has no suffix."""
-    inside = here & _inside(past, feature)
     operation = feature.operation
+    here = past[f"is_last_{place}" if operation is Operation.LAST else f"is_{place}"]
+    inside = here & _inside(past, feature)
     if operation is Operation.TREND:
         before = here & ~_inside(past, feature) & _inside(past, feature, spans=2)
         return {"_now": past.count(where=inside), "_before": past.count(where=before)}
@@ -207,7 +207,9 @@ def _row_measures(past: "ir.Table", feature: Feature, here: Any) -> "dict[str, i
         "": {
             Operation.COUNT: past.count,
             Operation.TOTAL: past.value.sum,
+            Operation.MINIMUM: past.value.min,
             Operation.MAXIMUM: past.value.max,
+            Operation.LAST: past.value.max,
             Operation.RECENCY: past.age.min,
             Operation.FIRST_TOUCH: past.age.max,
         }[operation](where=inside)
@@ -299,7 +301,26 @@ def _gap_std(table: "ir.Table", name: str) -> "ir.Value":
     return cast("ir.Value", (gaps >= 2).ifelse((above / below).sqrt(), None))
 
 
-def _attribute(people: "ir.Table", feature: Feature) -> "ir.Value":
+def attribute_value(people: "ir.Table", feature: Feature) -> "ir.Value":
+    """Return an attribute as a feature.
+
+    Parameters
+    ----------
+    people : ibis.expr.types.Table
+        Contacts.
+    feature : Feature
+        Of the operation ``attribute``.
+
+    Returns
+    -------
+    ibis.expr.types.Value
+        Text for a category, else a float64, missing where there is no number.
+
+    Raises
+    ------
+    ConfigurationError
+        Where contacts have no such column.
+    """
     column = str(feature.column)
     if column not in people.columns:
         raise ConfigurationError(
@@ -309,6 +330,6 @@ def _attribute(people: "ir.Table", feature: Feature) -> "ir.Value":
         )
     value = people[column]
     if feature.categorical:
-        return value.cast("string")
-    number = value.try_cast("float64") if value.type().is_string() else value.cast("float64")
+        return text_of(value)
+    number = cast("ir.FloatingValue", try_cast(value, "float64", engine_of(people)))
     return cast("ir.Value", (number.isnan() | number.isinf()).ifelse(None, number))

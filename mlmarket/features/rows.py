@@ -1,5 +1,6 @@
 """Which rows tell what a contact did, and when were they known?"""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["behaviour_rows", "known_rows", "matches", "tables_of"]
 
+ITEM: Final = "item_"
+"""Before a column of items, where a condition over rows looks at it."""
+
 _NO: Final = False
+_OF_ITEM: Final = re.compile(rf"\b{ITEM}(?!id\b)\w", re.IGNORECASE)
 _ORDER_TYPES: Final = frozenset({"order", "return"})
 
 
@@ -65,7 +70,8 @@ def behaviour_rows(market: "Market", behaviours: Sequence[Behaviour]) -> "ir.Tab
     -------
     ibis.expr.types.Table
         The columns of :data:`mlmarket.market.columns.ACTIVITY`; ``source`` is ``outcomes`` for
-        outcomes, whose ``type`` is the outcome.
+        outcomes, whose ``type`` is the outcome. Where a condition looks at the item of a row, also
+        the columns of items, as ``item_category`` and the like.
     """
     import ibis
 
@@ -73,7 +79,17 @@ def behaviour_rows(market: "Market", behaviours: Sequence[Behaviour]) -> "ir.Tab
     parts = [market.activity(*sorted(types))] if types or not behaviours else []
     if any(one.table == "outcomes" for one in behaviours):
         parts.append(_outcomes(market))
-    return ibis.union(*parts) if len(parts) > 1 else parts[0]
+    rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    if market.has("items") and any(_OF_ITEM.search(one.where or "") for one in behaviours):
+        rows = _with_items(rows, market.table("items"))
+    return rows
+
+
+def _with_items(rows: "ir.Table", items: "ir.Table") -> "ir.Table":
+    facts = {f"{ITEM}{name}": items[name] for name in items.columns if name != "item_id"}
+    named = items.select("item_id", **facts)
+    joined = rows.left_join(named, "item_id")
+    return joined.select(*rows.columns, *facts)
 
 
 def _outcomes(market: "Market") -> "ir.Table":
@@ -158,7 +174,8 @@ def matches(table: "ir.Table", behaviour: Behaviour) -> "ir.BooleanValue":
     same &= of_outcomes if behaviour.table == "outcomes" else ~of_outcomes
     if behaviour.where is not None:
         kinds = schema_of(table)
-        schema = {name: kinds[name] for name in ACTIVITY}
+        items = [name for name in kinds if name.startswith(ITEM) and name not in ACTIVITY]
+        schema = {name: kinds[name] for name in (*ACTIVITY, *items)}
         condition = parse_condition(behaviour.where, schema=schema).to_ibis(table)
         same &= cast("ir.BooleanValue", condition)
     return same.fill_null(_NO)

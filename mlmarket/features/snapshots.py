@@ -8,12 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, cast
 
 from mlmarket.errors import ConfigurationError
+from mlmarket.expressions.dialects import engine_of, in_code_order
 from mlmarket.features.behaviour import Behaviour
 from mlmarket.features.cutoffs import cutoff_frame
+from mlmarket.features.engine import choose_engine
 from mlmarket.features.feature import Feature
 from mlmarket.features.ibis_compiler import compile_features
 from mlmarket.features.labels import LABEL, compile_label, refuse_open_windows
+from mlmarket.features.operations import refuse_unsupported
+from mlmarket.features.sweeping import Sweep
 from mlmarket.market.columns import AS_OF, CONTACT_ID
+from mlmarket.market.postgres import batches, rows_in_query
 from mlmarket.market.time import duration_text, to_utc
 
 if TYPE_CHECKING:
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["SnapshotSpec", "build", "lent"]
 
 _NO: Final = False
+_ROWS_A_BATCH: Final = 65_536
 _NUMBER: Final = itertools.count()
 """Names tables of the caller, so that two that are read at a time do not meet."""
 
@@ -87,6 +93,7 @@ def build(
     cutoffs: "Sequence[datetime] | pd.DataFrame | pa.Table",
     known_at: datetime | None = None,
     only: "pa.Table | None" = None,
+    engine: str | None = None,
 ) -> "Iterator[pa.RecordBatch]":
     """Return point-in-time rows, batch by batch.
 
@@ -104,30 +111,40 @@ def build(
         Label rows that became available later are not seen.
     only : pyarrow.Table, optional
         Only contacts whose ``contact_id`` is in it.
+    engine : {"auto", "reference", "sweep"}, optional
+        What computes it; by default what ``[engine] features`` says, and else the sweep where it
+        can, see :func:`mlmarket.features.engine.choose_engine`. The numbers are the same.
 
     Returns
     -------
     iterator of pyarrow.RecordBatch
-        ``contact_id, as_of``, a column a feature, and ``label`` (int8) where one is asked; by
-        cutoff in the order given, then by contact. Of a frame, by ``as_of`` and contact. At least
-        one batch a cutoff, if without rows.
+        ``contact_id, as_of``, a column a feature, and ``label`` (int8) where one is asked. Each
+        batch is of one cutoff; those of a cutoff ascend by contact, but those of different cutoffs
+        may take turns. Of a frame, by ``as_of`` and contact. At least one batch a cutoff, if
+        without rows.
 
     Raises
     ------
     OpenLabelWindowError
         Where a label window has not ended.
     ConfigurationError
-        Where a frame lacks a column or an instant has no zone.
+        Where a frame lacks a column, an instant has no zone, or the engine cannot do it.
     """
     if isinstance(cutoffs, Sequence):
         moments = list(cutoffs)
         for moment in moments:
             to_utc(moment)
         _refuse_open(market, spec, moments, known_at)
+        store = choose_engine(market, spec, engine).store
+        if store is not None:
+            return Sweep(market, spec, store, known_at=known_at, only=only).at_instants(moments)
         return _at_instants(market, spec, moments, known_at, only)
     frame = cutoff_frame(cutoffs, zone=market.zone)
     naive = cast("list[datetime]", frame.column(AS_OF).unique().to_pylist())
     _refuse_open(market, spec, [moment.replace(tzinfo=UTC) for moment in naive], known_at)
+    store = choose_engine(market, spec, engine).store
+    if store is not None:
+        return _swept_frame(market, Sweep(market, spec, store, known_at=known_at, only=only), frame)
     return _at_frame(market, spec, frame, known_at, only)
 
 
@@ -163,17 +180,26 @@ def _at_frame(
         yield from _batches(_rows(market, spec, at, known_at, chosen))
 
 
+def _swept_frame(market: "Market", sweep: Sweep, frame: "pa.Table") -> "Iterator[pa.RecordBatch]":
+    with lent(market, frame) as at:
+        yield from sweep.at_pairs(at, frame)
+
+
 def _batches(table: "ir.Table") -> "Iterator[pa.RecordBatch]":
     """Yield the rows of a table; one batch without rows where it has none."""
     import pyarrow as pa
 
-    reader = table.to_pyarrow_batches()
+    refuse_unsupported(table)
+    if engine_of(table) == "postgres":
+        found = batches(table)
+    else:
+        found = table.to_pyarrow_batches(chunk_size=_ROWS_A_BATCH)
     empty = True
-    for batch in reader:
+    for batch in found:
         empty = False
         yield batch
     if empty:
-        yield pa.RecordBatch.from_pylist([], schema=reader.schema)
+        yield pa.RecordBatch.from_pylist([], schema=table.schema().to_pyarrow())
 
 
 def _rows(
@@ -189,9 +215,10 @@ def _rows(
         keys = [CONTACT_ID] if isinstance(at, datetime) else [CONTACT_ID, AS_OF]
         joined = table.left_join(did.mutate(did__it=True), keys)
         happened = joined.did__it.fill_null(_NO)
-        label = (~happened if spec.label.negated else happened).cast("int8")
+        # By way of int32: not every database casts truth to the smallest integer.
+        label = (~happened if spec.label.negated else happened).cast("int32").cast("int8")
         table = joined.select(*table.columns, **{LABEL: label})
-    return table.order_by([AS_OF, CONTACT_ID])
+    return table.order_by([AS_OF, in_code_order(table[CONTACT_ID])])
 
 
 @contextmanager
@@ -215,6 +242,8 @@ def lent(market: "Market", table: "pa.Table | None") -> "Iterator[ir.Table | Non
     backend = market.table("contacts").get_backend()
     if table is None:
         yield None
+    elif backend.name == "postgres":
+        yield rows_in_query(backend, table)
     elif backend.name == "pyspark":
         with backend.lent(table) as there:
             yield there

@@ -3,7 +3,12 @@
 from mlmarket.market.history import record_contacts
 from mlmarket.market.market import Market
 from mlmarket.market.report import CheckReport, Note, TableCount
-from mlmarket.market.settings import BusinessSettings, MarketSettings, TableSettings
+from mlmarket.market.settings import (
+    BusinessSettings,
+    EngineSettings,
+    MarketSettings,
+    TableSettings,
+)
 from mlmarket.market.time import parse_duration, within
 from mlmarket.market.violations import ContractViolationError, Violation
 
@@ -11,6 +16,7 @@ __all__ = [
     "BusinessSettings",
     "CheckReport",
     "ContractViolationError",
+    "EngineSettings",
     "Market",
     "MarketSettings",
     "Note",

@@ -88,7 +88,7 @@ def assemble(
         mapped = map_table(source, TABLES[name], declared, zone=zone)
         checks[name] = check_rows(mapped, now=now or datetime.now(UTC))
         if not mapped.violations:
-            tables[name] = _settle(mapped, workbench)
+            tables[name] = _settle(mapped, workbench, clean=checks[name].clean)
     derived = "contacts" not in sources
     if derived and any(map(_names_contacts, tables)):
         tables["contacts"] = _derived_contacts(tables)
@@ -136,9 +136,9 @@ def _names_contacts(name: str) -> bool:
     return TABLES[name].column(CONTACT_ID) is not None
 
 
-def _settle(mapped: MappedTable, workbench: Bench) -> "ir.Table":
+def _settle(mapped: MappedTable, workbench: Bench, *, clean: frozenset[str]) -> "ir.Table":
     """Parse text and convert zones once and keep the result; leave everything else as it is."""
-    table = mapped.to_table()
+    table = mapped.to_table(clean=clean)
     if not mapped.is_costly or mapped.source.table.get_backend() is not workbench.connection:
         return table
     source = f"source_{mapped.name}" if mapped.source.all_text else None

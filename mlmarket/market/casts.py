@@ -7,29 +7,44 @@ read becomes missing, and the checks count it.
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import ibis
 import ibis.expr.datatypes as dt
 
+from mlmarket.expressions.dialects import engine_of
 from mlmarket.market import spark_casts
 from mlmarket.market.columns import Kind
+from mlmarket.market.time_formats import TimeFormat
+from mlmarket.market.try_casts import POSTGRES_ZONES, try_cast, zoned_time
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-__all__ = ["MONEY", "Reading", "cast_column", "integer_written_as_float", "stripped"]
+__all__ = [
+    "FILLED",
+    "MONEY",
+    "Reading",
+    "cast_column",
+    "integer_written_as_float",
+    "is_blank",
+    "stripped",
+]
 
 MONEY: Final = "decimal(18, 4)"
 _TIME: Final = "timestamp(6)"
 _FLOAT_ID: Final = r"^-?[0-9]+\.0+$"
-_RAGGED: Final = r"^\s|\s$"
-_DAY: Final = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}$"
+# Spelt out, since what counts as white space or a digit differs from one database to another.
+_SPACES: Final = " \t\n\f\r"
+_FIRST_SIGN: Final = "!"
+_RAGGED: Final = r"^[ \t\n\f\r]|[ \t\n\f\r]$"
+FILLED: Final = r"[^ \t\n\f\r]"
+_DAY: Final = r"^[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}$"
 _DAY_END: Final = timedelta(days=1) - timedelta(microseconds=1)
 # An offset or a zone's name; only behind a time, since the end of 2026-07-01 looks like an offset.
-_ZONED: Final = r":\d{2}(\.\d+)? *([Zz]|[+-]\d{2}(:?\d{2})?|[A-Za-z]+[A-Za-z_/+0-9-]*)$"
+_ZONED: Final = r":[0-9]{2}(\.[0-9]+)? *([Zz]|[+-][0-9]{2}(:?[0-9]{2})?|[A-Za-z]+[A-Za-z_/+0-9-]*)$"
 _SPACED_OFFSET: Final = r" +([+-][0-9:]+)$"
-_NO_SECONDS: Final = r"([T ]\d{1,2}:\d{2})([Zz+-])"  # DuckDB wants them before an offset
+_NO_SECONDS: Final = r"([T ][0-9]{1,2}:[0-9]{2})([Zz+-])"  # DuckDB wants them before an offset
 _HOUR_DIRECTIVE: Final = re.compile(r"%-?[HIcX]")
 _ZONE_DIRECTIVE: Final = re.compile(r"%-?[zZ]")
 _TRUE: Final = ("true", "t", "yes", "y", "1", "1.0")
@@ -91,6 +106,13 @@ class Reading:
         """Whether times without a zone have to be moved to be in UTC."""
         return self.zone not in {None, "UTC", "Etc/UTC"}
 
+    @property
+    def _zone_name(self) -> str | None:
+        """The zone by a name that the database takes for the same one."""
+        if self.zone is None or self.backend != "postgres":
+            return self.zone
+        return POSTGRES_ZONES.get(self.zone.lower(), self.zone)
+
     def to_utc(self, local: "ir.TimestampValue") -> "ir.TimestampValue":
         """Return local times without a zone in UTC.
 
@@ -112,7 +134,7 @@ class Reading:
             return local
         if self.backend == "pyspark":
             return spark_casts.to_utc(local, str(self.zone))
-        return self.drop_zone(_instant_in(self.zone, local))
+        return self.drop_zone(_instant_in(self._zone_name, local))
 
     def drop_zone(self, moment: "ir.Value") -> "ir.TimestampValue":
         """Return times that carry a zone in UTC, whatever the zone of the session is.
@@ -148,7 +170,7 @@ class Reading:
         """
         if self.time_format is not None:
             return self._from_format(text, self.time_format)
-        written = self._iso(text)
+        written = self._written(text)
         return cast(
             "ir.TimestampValue",
             ibis.cases(
@@ -158,31 +180,26 @@ class Reading:
             ),
         )
 
-    def _iso(self, text: "ir.StringValue") -> "ir.TimestampValue":
+    def _written(self, text: "ir.StringValue") -> "ir.TimestampValue":
         if self.backend == "pyspark":
             return spark_casts.iso_time(text)
-        return cast("ir.TimestampValue", text.try_cast(_TIME))
+        return cast("ir.TimestampValue", try_cast(text, _TIME, self.backend))
 
     def _from_zoned(self, text: "ir.StringValue") -> "ir.TimestampValue":
         if self.backend == "pyspark":
             return spark_casts.iso_time(text)
         tight = text.re_replace(_SPACED_OFFSET, r"\1")
         whole = tight.re_replace(_NO_SECONDS, r"\1:00\2")
+        if self.backend == "postgres":
+            return self.drop_zone(zoned_time(whole))
         return self.drop_zone(whole.try_cast('timestamp("UTC")'))
 
     def _from_format(self, text: "ir.StringValue", time_format: str) -> "ir.TimestampValue":
-        written = self._parsed(text, time_format)
+        written = self.written_clock(text)
         if _ZONE_DIRECTIVE.search(time_format):
             return written
         is_day = _HOUR_DIRECTIVE.search(time_format) is None
         return self.to_utc(_day_end(written) if is_day else written)
-
-    def _parsed(self, text: "ir.StringValue", time_format: str) -> "ir.TimestampValue":
-        if self.backend == "pyspark":
-            return spark_casts.from_format(text, time_format)
-        if _ZONE_DIRECTIVE.search(time_format):
-            return self.drop_zone(_parse_zoned(text, time_format))
-        return cast("ir.TimestampValue", _parse_local(text, time_format))
 
     def as_written(self, text: "ir.StringValue") -> "ir.TimestampValue":
         """Return times written as text, for expressions: a day is its first instant.
@@ -218,8 +235,19 @@ class Reading:
             Missing where the text is no time.
         """
         if self.time_format is None:
-            return self._iso(text)
-        return self._parsed(text, self.time_format)
+            return self._written(text)
+        if self.backend == "pyspark":
+            return spark_casts.from_format(text, self.time_format)
+        if self.backend == "postgres":
+            return self._parsed(text, TimeFormat.parse(self.time_format))
+        if _ZONE_DIRECTIVE.search(self.time_format):
+            return self.drop_zone(_parse_zoned(text, self.time_format))
+        return cast("ir.TimestampValue", _parse_local(text, self.time_format))
+
+    def _parsed(self, text: "ir.StringValue", written: TimeFormat) -> "ir.TimestampValue":
+        iso = written.to_iso(text)
+        morning = self._from_zoned(iso) if written.has_zone else self._written(iso)
+        return written.in_the_afternoon(text, morning)
 
     def without_zone(self, value: "ir.Value") -> "ir.BooleanValue | None":
         """Return which times of a column carry no zone of their own.
@@ -240,7 +268,7 @@ class Reading:
                 zoned = _ZONE_DIRECTIVE.search(self.time_format) is not None
                 return None if zoned else value.notnull()
             text = stripped(cast("ir.StringValue", value))
-            return cast("ir.BooleanValue", self._iso(text).notnull() & ~text.re_search(_ZONED))
+            return cast("ir.BooleanValue", self._written(text).notnull() & ~text.re_search(_ZONED))
         naive = dtype.is_date() or (dtype.is_timestamp() and dtype.timezone is None)
         return value.notnull() if naive else None
 
@@ -260,10 +288,34 @@ def stripped(text: "ir.StringValue") -> "ir.StringValue":
     Returns
     -------
     ibis.expr.types.StringValue
-        The same text in most rows, which is why they are not trimmed: a search costs a fifth.
+        The same text in most rows, which is why they are not trimmed: a look costs less.
     """
-    ragged = text.re_search(_RAGGED)
+    if engine_of(text) == "postgres":
+        ragged: Any = text.re_search(_RAGGED)
+    else:
+        # Signs of white space come before all others, and texts are compared by code point.
+        ragged = ibis.or_(text < _FIRST_SIGN, *(text.endswith(sign) for sign in _SPACES))
     return cast("ir.StringValue", ragged.ifelse(text.strip(), text).nullif(""))
+
+
+def is_blank(text: "ir.StringValue") -> "ir.BooleanValue":
+    """Return whether a text holds nothing but white space.
+
+    Parameters
+    ----------
+    text : ibis.expr.types.StringValue
+        As it came.
+
+    Returns
+    -------
+    ibis.expr.types.BooleanValue
+        False or missing where the text is missing.
+    """
+    blank = ~text.re_search(FILLED)
+    if engine_of(text) == "postgres":
+        return blank
+    no: Any = ibis.literal(value=False)
+    return cast("ir.BooleanValue", (text < _FIRST_SIGN).ifelse(blank, no))
 
 
 def integer_written_as_float(text: "ir.StringValue") -> "ir.BooleanValue":
@@ -307,7 +359,7 @@ def cast_column(
         number = cast("ir.FloatingValue", value)
         value = number.isnan().ifelse(None, number)
     if kind is Kind.IDENTIFIER:
-        return _as_identifier(value, float_ids=float_ids)
+        return _as_identifier(value, reading.backend, float_ids=float_ids)
     if kind is Kind.TEXT:
         return _as_text(value)
     if kind is Kind.TIME:
@@ -319,7 +371,7 @@ def cast_column(
         value = stripped(cast("ir.StringValue", value))
     elif reading.backend == "pyspark" and kind is Kind.MONEY and value.type().is_floating():
         return spark_casts.money_of_float(cast("ir.FloatingValue", value))
-    cast_value = value.try_cast(target)
+    cast_value = try_cast(value, target, reading.backend)
     return _finite(cast_value) if kind is Kind.NUMBER else cast_value
 
 
@@ -335,10 +387,10 @@ def _as_text(value: "ir.Value") -> "ir.Value":
     return stripped(cast("ir.StringValue", value.cast("string")))
 
 
-def _as_identifier(value: "ir.Value", *, float_ids: bool) -> "ir.Value":
+def _as_identifier(value: "ir.Value", engine: str, *, float_ids: bool) -> "ir.Value":
     if value.type().is_floating() or value.type().is_decimal():
         number = cast("ir.NumericValue", value)
-        whole = number.try_cast("int64")
+        whole = try_cast(number, "int64", engine)
         return (number == whole).ifelse(whole.cast("string"), number.cast("string"))
     text = stripped(cast("ir.StringValue", value.cast("string")))
     return text.re_replace(r"\.0+$", "") if float_ids else text

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import ibis
 
+from mlmarket.expressions.dialects import first_text, in_code_order
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.report import Note
 from mlmarket.market.rules import Rule, rules_of
@@ -36,12 +37,15 @@ class TableCheck:
         What breaks the contract.
     notes : tuple of Note
         What is worth knowing.
+    clean : frozenset of str
+        Columns of text that are in the contract's form as they came, in every row.
     """
 
     read: int
     kept: int
     violations: tuple[Violation, ...]
     notes: tuple[Note, ...]
+    clean: frozenset[str] = frozenset()
 
 
 def check_rows(mapped: MappedTable, *, now: datetime) -> TableCheck:
@@ -74,7 +78,8 @@ def check_rows(mapped: MappedTable, *, now: datetime) -> TableCheck:
             violations.append(_violation(mapped, rule, counted[f"broken_{place}"]))
     violations += _duplicates(mapped)
     notes = (*mapped.notes, *_notes(mapped, counted))
-    return TableCheck(read, kept, tuple(violations), notes)
+    clean = {name for name in mapped.columns if counted.get(f"changed {name}") == 0}
+    return TableCheck(read, kept, tuple(violations), notes, frozenset(clean))
 
 
 def _count(mapped: MappedTable, rules: list[Rule]) -> dict[str, int]:
@@ -85,6 +90,8 @@ def _count(mapped: MappedTable, rules: list[Rule]) -> dict[str, int]:
     }
     for name, column in mapped.columns.items():
         measures[f"filled {name}"] = ~column.is_blank()
+        if column.value.type().is_string() and column.original.type().is_string():
+            measures[f"changed {name}"] = ~column.value.identical_to(column.original)
     for name, value in mapped.extras.items():
         measures[f"filled {name}"] = value.notnull()
     zone = mapped.columns.get("timezone")
@@ -143,7 +150,8 @@ def _example(mapped: MappedTable, column: MappedColumn, broken: "ir.BooleanValue
     if key is not None:
         shown["row"] = key.original.cast("string")
     found = mapped.rows.filter(broken).select(**shown)
-    row = found.order_by(list(shown)).limit(1).to_pyarrow().to_pylist()[0]
+    first = found.order_by([in_code_order(found[name]) for name in shown]).limit(1)
+    row = first.to_pyarrow().to_pylist()[0]
     name = f"{key.spec.name} {_quote(row['row'])}" if key is not None else ""
     if row["value"] is None:
         return name
@@ -189,7 +197,7 @@ def _duplicates(mapped: MappedTable) -> list[Violation]:
     grouped = named.group_by(list(key)).aggregate(times=named.count())
     twice = grouped.filter(grouped.times > 1)
     measured = twice.aggregate(
-        keys=twice.count(), rows=twice.times.sum(), example=twice[key[0]].min()
+        keys=twice.count(), rows=twice.times.sum(), example=first_text(twice[key[0]])
     )
     found = measured.to_pyarrow().to_pylist()[0]
     if not found["keys"]:
@@ -224,6 +232,6 @@ def check_contacts(table: "ir.Table", contacts: "ir.Table") -> tuple[int, str]:
         How many rows, and the smallest of their ids, in quotes.
     """
     unknown = table.filter(table.contact_id.notnull()).anti_join(contacts, CONTACT_ID)
-    measured = unknown.aggregate(rows=unknown.count(), example=unknown.contact_id.min())
+    measured = unknown.aggregate(rows=unknown.count(), example=first_text(unknown.contact_id))
     found = measured.to_pyarrow().to_pylist()[0]
     return int(found["rows"] or 0), _quote(found["example"])

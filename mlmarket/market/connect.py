@@ -5,8 +5,6 @@ tables already live on another. What the columns mean is decided elsewhere.
 """
 
 import hashlib
-import shutil
-import tempfile
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +16,9 @@ import ibis
 from mlmarket.errors import ConfigurationError
 from mlmarket.market.databases import connect, open_table
 from mlmarket.market.frames import to_arrow, without_nulls
-from mlmarket.market.settings import TableSettings
+from mlmarket.market.postgres import plain
+from mlmarket.market.scratch import Scratch
+from mlmarket.market.settings import EngineSettings, TableSettings
 from mlmarket.market.text_files import read_csv
 from mlmarket.market.violations import ContractViolationError, unreadable
 
@@ -156,6 +156,11 @@ class Bench(Protocol):
         """The Ibis connection."""
         ...
 
+    @property
+    def folder(self) -> Path | None:
+        """Where this process may put temporary files; None for the system's own place."""
+        ...
+
     def close(self) -> None:
         """Remove what is temporary; tables on it are lost."""
         ...
@@ -182,16 +187,26 @@ class Workbench:
     ----------
     folder : Path, optional
         Where it may put temporary files; by default the system's folder for them.
+    engine : EngineSettings, optional
+        What it may use of the machine.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the folder is not there, or cannot be written to.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="mlmarket-", dir=folder))
-        self.connection = ibis.duckdb.connect(":memory:", temp_directory=str(self.folder))
+    def __init__(self, folder: Path | None = None, *, engine: EngineSettings | None = None) -> None:
+        engine = engine or EngineSettings()
+        scratch = Scratch(folder)
+        self.folder = scratch.folder
+        limits: dict[str, Any] = {"memory_limit": f"{engine.memory_bytes}B"}
+        if engine.threads is not None:
+            limits["threads"] = engine.threads
+        self.connection = ibis.duckdb.connect(":memory:", temp_directory=str(self.folder), **limits)
         self.connection.raw_sql("SET TimeZone = 'UTC'")
         # Bound to the connection: tables of a market may outlive the market itself.
-        self._finalizer = weakref.finalize(
-            self.connection, shutil.rmtree, self.folder, ignore_errors=True
-        )
+        self._finalizer = weakref.finalize(self.connection, scratch.remove)
         self._addresses: dict[str, Any] = {}
 
     def close(self) -> None:
@@ -352,6 +367,12 @@ def on_one_connection(sources: Mapping[str, Source], workbench: Bench) -> dict[s
         The same, where all live together on DuckDB, PostgreSQL or Spark.
     """
     homes = {name: source.table.get_backend() for name, source in sources.items()}
+    sources = {
+        name: replace(source, table=plain(source.table))
+        if homes[name].name == "postgres"
+        else source
+        for name, source in sources.items()
+    }
     together = len({id(home) for home in homes.values()}) == 1
     if together and all(home.name in _AT_HOME for home in homes.values()):
         return dict(sources)

@@ -8,6 +8,7 @@ import ibis
 from ibis.common.exceptions import TableNotFound
 
 from mlmarket.errors import ConfigurationError, suggestion
+from mlmarket.market.postgres import only_reading
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -15,10 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["connect", "open_table"]
 
 _FILES: Final = frozenset({"duckdb", "sqlite"})
+_SERVERS: Final = frozenset({"postgres", "postgresql"})
+_EXTRAS: Final = {"postgresql": "postgres", "pyspark": "spark"}
+"""Kinds of address that are not called like the extra that brings their driver."""
 
 
 def connect(name: str, address: str, folder: Path) -> Any:  # noqa: ANN401 - each backend its own
-    """Connect to a database, for reading only where it is a DuckDB file.
+    """Connect to a database, for reading only where it is a DuckDB file or a PostgreSQL server.
 
     Parameters
     ----------
@@ -42,7 +46,16 @@ def connect(name: str, address: str, folder: Path) -> Any:  # noqa: ANN401 - eac
     """
     kind = urlsplit(address).scheme
     try:
-        return _connect_file(kind, address, folder) if kind in _FILES else ibis.connect(address)
+        if kind in _FILES:
+            return _connect_file(kind, address, folder)
+        connection = ibis.connect(address)
+        return only_reading(connection) if kind in _SERVERS else connection
+    except ImportError as error:
+        raise ConfigurationError(
+            f"Table '{name}' is in a database whose driver is not installed: {error}.",
+            "Its rows are read from there.",
+            f"install it: pip install 'mlmarket[{_EXTRAS.get(kind, kind)}]'.",
+        ) from error
     except Exception as error:  # each driver has errors of its own
         raise ConfigurationError(
             f"Table '{name}' has no database at its `connection`: {_in_words(error)}.",

@@ -18,7 +18,7 @@ from mlmarket.expressions import (
     parse_condition,
     schema_of,
 )
-from mlmarket.market.casts import Reading, cast_column, integer_written_as_float, stripped
+from mlmarket.market.casts import FILLED, Reading, cast_column, integer_written_as_float, stripped
 from mlmarket.market.columns import Kind
 from mlmarket.market.connect import Source
 
@@ -278,7 +278,7 @@ def _look_at(
     sums: dict[str, Any] = {}
     for place, (name, measures) in enumerate(asked.items()):
         text = cast("ir.StringValue", table[name])
-        sums[f"filled_{place}"] = text.re_search(r"\S").sum()
+        sums[f"filled_{place}"] = text.re_search(FILLED).sum()
         for measure in measures:
             sums[f"{measure}_{place}"] = _MEASURES[measure](stripped(text), reading)
     row = table.aggregate(**sums).to_pyarrow().to_pylist()[0]

@@ -19,8 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlmarket.errors import ConfigurationError
+from mlmarket.expressions.dialects import engine_of, in_code_order
 from mlmarket.market.columns import AS_OF, CONTACT_ID
+from mlmarket.market.postgres import rows_in_query
 from mlmarket.market.time import instant, to_utc, within
+from mlmarket.market.try_casts import try_cast
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -179,7 +182,7 @@ def _as_recorded(rows: "ir.Table", records: "ir.Table", keys: list[str]) -> "ir.
     for name in recorded:
         held = joined[f"{name}{_THEN}"]
         if held.type() != joined[name].type():
-            held = held.try_cast(joined[name].type())
+            held = try_cast(held, joined[name].type(), engine_of(rows))
         columns[name] = joined[_RECORDED].notnull().ifelse(held, joined[name])
     return joined.select(**columns)
 
@@ -209,7 +212,10 @@ def _read(files: list[Path], connection: Any) -> "ir.Table | None":  # noqa: ANN
         table = connection.read_parquet([str(path) for path in files], union_by_name=True)
         return cast("ir.Table", table)
     tables = [pq.read_table(path) for path in files]
-    return ibis.memtable(pa.concat_tables(tables, promote_options="permissive"))
+    records = pa.concat_tables(tables, promote_options="permissive")
+    if connection.name == "postgres":
+        return rows_in_query(connection, records)
+    return ibis.memtable(records)
 
 
 def recorded_since(market: "Market") -> datetime | None:
@@ -272,7 +278,7 @@ def record_contacts(market: "Market", folder: Path, *, as_of: datetime) -> int:
     if before is not None:
         in_force = _in_force(before, _Moments.of(as_of))
         tonight = _changed(tonight, in_force, attributes)
-    rows = tonight.order_by(CONTACT_ID).to_pyarrow()
+    rows = tonight.order_by(in_code_order(tonight[CONTACT_ID])).to_pyarrow()
     if rows.num_rows == 0:
         file.unlink(missing_ok=True)
         return 0

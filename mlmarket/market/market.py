@@ -17,7 +17,12 @@ from mlmarket.market.connect import Bench, Workbench
 from mlmarket.market.history import contacts_as_of, read_history
 from mlmarket.market.opening import frame_openers, open_all, settings_at, settings_openers
 from mlmarket.market.report import CheckReport
-from mlmarket.market.settings import BusinessSettings, MarketSettings, TableSettings
+from mlmarket.market.settings import (
+    BusinessSettings,
+    EngineSettings,
+    MarketSettings,
+    TableSettings,
+)
 from mlmarket.market.spark import SparkBench, session_of
 from mlmarket.market.time import time_zone, within
 
@@ -49,6 +54,8 @@ class Market:
         What contacts looked like on earlier nights, see :mod:`mlmarket.market.history`.
     contacts_derived : bool, default False
         Whether contacts come from the other tables, because there was no table of them.
+    store_folder : Path, optional
+        Where rows prepared for features are kept from one night to the next.
     """
 
     tables: Mapping[str, "ir.Table"]
@@ -57,6 +64,9 @@ class Market:
     workbench: Bench | None = None
     history: "ir.Table | None" = None
     contacts_derived: bool = False
+    store_folder: Path | None = None
+    prepared: dict[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was prepared from the tables, and is kept as long as they are open."""
     _latest: dict[tuple[str, datetime | None], datetime] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -70,6 +80,7 @@ class Market:
         now: datetime | None = None,
         history: str | Path | None = None,
         check: bool = True,
+        engine: EngineSettings | None = None,
         spark: "SparkSession | None" = None,
     ) -> "Market":
         """Open the tables that a configuration file or a folder of Parquet files names.
@@ -85,6 +96,8 @@ class Market:
             Folder of earlier contact attributes; by default ``history`` beside the file.
         check : bool, default True
             Whether to raise what breaks the contract; otherwise see ``report``.
+        engine : EngineSettings, optional
+            What may be used of the machine, in place of ``[engine]`` in the file.
         spark : pyspark.sql.SparkSession, optional
             Where the tables are read and everything is computed; by default DuckDB, here. The
             session has to be in UTC; the paths have to be there for its workers.
@@ -103,9 +116,11 @@ class Market:
         """
         path = Path(path)
         settings = settings_at(path)
+        if engine is not None:
+            settings = settings.model_copy(update={"engine": engine})
         folder = (path if path.is_dir() else path.parent).absolute()
         with ExitStack() as on_error:
-            workbench: Bench = Workbench() if spark is None else SparkBench(spark)
+            workbench = _workbench(settings, folder, spark)
             on_error.callback(workbench.close)
             openers = settings_openers(settings, workbench, folder)
             opened = open_all(openers, settings, workbench, now=now, default_zone=None)
@@ -133,7 +148,8 @@ class Market:
             Zone of times that carry none; also where the business's days begin, unless
             `settings` says otherwise.
         settings : MarketSettings, optional
-            Mapping, filters and returns, as in the configuration file.
+            Mapping, filters, returns and what may be used of the machine, as in the configuration
+            file.
         now : datetime, optional
             Rows after it are refused; by default the present.
         **tables : pandas.DataFrame, polars.DataFrame, pyarrow.Table, ibis.expr.types.Table or \
@@ -166,8 +182,7 @@ pyspark.sql.DataFrame
         if settings is None:
             settings = MarketSettings(business=BusinessSettings(timezone=timezone))
         with ExitStack() as on_error:
-            spark = session_of(given)
-            workbench: Bench = Workbench() if spark is None else SparkBench(spark)
+            workbench = _workbench(settings, Path.cwd(), session_of(given))
             on_error.callback(workbench.close)
             openers = frame_openers(given, workbench)
             opened = open_all(openers, settings, workbench, now=now, default_zone=timezone)
@@ -192,7 +207,11 @@ pyspark.sql.DataFrame
         if "contacts" not in self.tables:
             return self
         history = read_history(folder, self.tables["contacts"].get_backend())
-        return self if history is None else replace(self, history=history)
+        if history is None:
+            return self
+        renewed = replace(self, history=history)
+        renewed.prepared.update(self.prepared)  # made of behaviour, which it does not change
+        return renewed
 
     @property
     def zone(self) -> ZoneInfo:
@@ -349,6 +368,12 @@ pyspark.sql.DataFrame
             "pd.DataFrame",
             upstairs.feature_frame(self, as_of=as_of, contacts=contacts, features=features),
         )
+
+
+def _workbench(settings: MarketSettings, folder: Path, spark: "SparkSession | None") -> Bench:
+    if spark is not None:
+        return SparkBench(spark)
+    return Workbench(settings.engine.scratch_in(folder), engine=settings.engine)
 
 
 def _market(opened: Assembly, settings: MarketSettings, workbench: Bench) -> Market:

@@ -6,7 +6,8 @@ import re
 import tomllib
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -19,10 +20,12 @@ from pydantic import (
 
 from mlmarket.errors import ConfigurationError, nearest, suggestion
 from mlmarket.market.columns import TABLES
+from mlmarket.market.machine import memory_of_machine, parse_size
 from mlmarket.market.time import time_zone
 
 __all__ = [
     "BusinessSettings",
+    "EngineSettings",
     "MarketSettings",
     "Settings",
     "TableSettings",
@@ -57,6 +60,19 @@ def _known_format(time_format: str) -> str:
     return time_format
 
 
+_LEAST_MEMORY: Final = 256_000_000
+
+
+def _enough_memory(size: str) -> str:
+    if parse_size(size) < _LEAST_MEMORY:
+        raise ConfigurationError(
+            f"memory = '{size}' is too little to work with.",
+            "A query needs some of it for each thread before it can put anything on the disk.",
+            f"give it at least {_LEAST_MEMORY // 1_000_000}MB.",
+        )
+    return size
+
+
 def _end_of_day(value: object) -> object:
     """Read a date without a time as that day's last microsecond."""
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value.strip()):
@@ -69,6 +85,7 @@ def _end_of_day(value: object) -> object:
 
 ZoneName = Annotated[str, AfterValidator(_known_zone)]
 TimeFormat = Annotated[str, AfterValidator(_known_format)]
+MemorySize = Annotated[str, AfterValidator(_enough_memory)]
 Until = Annotated[datetime, BeforeValidator(_end_of_day)]
 
 
@@ -85,6 +102,56 @@ class BusinessSettings(Settings):
 
     timezone: ZoneName = "UTC"
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
+
+
+class EngineSettings(Settings):
+    """``[engine]``: what computes, and what it may use of the machine. It changes no result.
+
+    Parameters
+    ----------
+    name : {"duckdb", "spark"}, default "duckdb"
+        DuckDB in this process, or the Spark that the environment configures.
+    features : {"auto", "reference", "sweep"}, default "auto"
+        What computes features on DuckDB: by default the sweep where it can.
+    memory : str, optional
+        What queries hold in memory at most, such as ``8GB``; what does not fit is put on the disk.
+        By default half of the machine's memory, or of the container's.
+    threads : int, optional
+        How many a query uses; by default one a core.
+    scratch : str, optional
+        Folder for what does not fit into memory; by default the system's for temporary files.
+    scores : str, optional
+        Where Spark's workers write the night's answers; by default ``scores`` in the output folder,
+        which the workers then have to share.
+    buckets : int, default 16
+        In how many parts Spark's workers write them.
+    spark : dict of str to str
+        ``[engine.spark]``: properties of Spark beside those of the environment.
+    """
+
+    name: Literal["duckdb", "spark"] = "duckdb"
+    features: Literal["auto", "reference", "sweep"] = "auto"
+    memory: MemorySize | None = None
+    threads: Annotated[int, Field(ge=1)] | None = None
+    scratch: str | None = None
+    scores: str | None = None
+    buckets: Annotated[int, Field(ge=1, le=10_000)] = 16
+    spark: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What queries hold in memory at most."""
+        return memory_of_machine() // 2 if self.memory is None else parse_size(self.memory)
+
+    def scratch_in(self, folder: Path) -> Path | None:
+        """Return the folder for temporary files; None means the system's.
+
+        Parameters
+        ----------
+        folder : Path
+            What its path is relative to.
+        """
+        return None if self.scratch is None else folder / self.scratch
 
 
 class TableSettings(Settings):
@@ -175,9 +242,12 @@ class MarketSettings(Settings):
         Time zone and currency.
     tables : dict of str to TableSettings
         The tables there are.
+    engine : EngineSettings
+        What may be used of the machine.
     """
 
     business: BusinessSettings = Field(default_factory=BusinessSettings)
+    engine: EngineSettings = Field(default_factory=EngineSettings)
     tables: Annotated[dict[str, TableSettings], AfterValidator(_known_tables)] = Field(
         default_factory=dict
     )
@@ -292,21 +362,46 @@ def validate_settings(model: type[S], content: dict[str, Any], *, file: str) -> 
     except ValidationError as error:
         found = error.errors(include_url=False)
         # A needed key that is missing is mostly one that was misspelt.
-        first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
-        place = ".".join(str(part) for part in first["loc"])
+        telling = [
+            one for kind in ("extra_forbidden", "missing") for one in found if one["type"] == kind
+        ]
+        first = (telling or found)[0]
+        keys = _as_written(model, first["loc"])
+        place = ".".join(str(part) for part in keys)
         if first["type"] == "extra_forbidden":
-            raise _unknown_key(model, first["loc"], file) from error
+            raise _unknown_key(model, keys, file) from error
         if first["type"] == "missing":
             raise ConfigurationError(
                 f"'{place}' in {file} is missing.",
                 "Nothing is taken for granted in its place.",
-                f"write {first['loc'][-1]} = …; docs/cli.md lists what each key takes.",
+                f"write {keys[-1]} = …; docs/cli.md lists what each key takes.",
             ) from error
         raise ConfigurationError(
             f"'{place}' in {file}: {first['msg']}.",
             f"It was {first['input']!r}.",
             "correct the value; docs/cli.md lists what each key takes.",
         ) from error
+
+
+def _as_written(model: type[BaseModel], place: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Return the keys of the file, without what pydantic says of a value of one kind or another."""
+    current: Any = model
+    written: list[int | str] = []
+    kinds: frozenset[str] = frozenset()
+    for part in place:
+        if part in kinds:
+            kinds = frozenset()
+            continue
+        written.append(part)
+        field = current.model_fields.get(str(part)) if current is not None else None
+        if field is None:
+            kinds = frozenset()
+            continue
+        is_union = get_origin(field.annotation) in {Union, UnionType}
+        choices = get_args(field.annotation) if is_union else ()
+        kinds = frozenset(getattr(choice, "__name__", "") for choice in choices)
+        current = _model_in(field.annotation)
+    return tuple(written)
 
 
 def _unknown_key(

@@ -254,6 +254,11 @@ class SparkBench:
         )
         self._addresses: dict[str, Any] = {}
 
+    @property
+    def folder(self) -> None:
+        """Nothing is put on the driver's disk."""
+        return
+
     def close(self) -> None:
         """Forget what was named and kept; tables on it are lost."""
         self._finalizer()

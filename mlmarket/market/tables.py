@@ -5,7 +5,7 @@ report everything about all tables at once.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 from zoneinfo import available_timezones
@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 import ibis
 
 from mlmarket.errors import nearest
-from mlmarket.market.casts import Reading, cast_column
+from mlmarket.market.casts import Reading, cast_column, is_blank
 from mlmarket.market.columns import ColumnSpec, Kind, TableSpec
 from mlmarket.market.connect import Source
 from mlmarket.market.formulas import SourceColumns
@@ -62,7 +62,7 @@ class MappedColumn:
         dtype = self.original.type()
         blank = self.original.isnull()
         if dtype.is_string():
-            blank |= ~cast("ir.StringValue", self.original).re_search(r"\S")
+            blank |= is_blank(cast("ir.StringValue", self.original))
         elif dtype.is_floating():
             blank |= cast("ir.FloatingValue", self.original).isnan()
         return blank
@@ -121,15 +121,24 @@ class MappedTable:
             or (shifts and self.reading.shifts)
         )
 
-    def to_table(self) -> "ir.Table":
+    def to_table(self, *, clean: Collection[str] = ()) -> "ir.Table":
         """Return the table in the contract's form.
+
+        Parameters
+        ----------
+        clean : collection of str
+            Columns that were found to be in that form as they came; they are not cleaned each time
+            they are read.
 
         Returns
         -------
         ibis.expr.types.Table
             The columns of the contract in its order, further columns behind.
         """
-        values = {name: column.value for name, column in self.columns.items()}
+        values = {
+            name: column.original if name in clean else column.value
+            for name, column in self.columns.items()
+        }
         if self.is_return is not None:
             values[IS_RETURN] = self.is_return
         return self.rows.select(**values, **self.extras)

@@ -63,6 +63,11 @@ class RunFolder:
 
     path: Path
 
+    @property
+    def parts(self) -> Path:
+        """Where predictions are kept until the night has them all; gone when it has."""
+        return self.path / "parts"
+
     def result(self, stage: str) -> StageResult | None:
         """Return what a finished stage left.
 
@@ -110,6 +115,7 @@ class RunFolder:
 
     def forget(self) -> None:
         """Make every stage unfinished; outputs stay until they are replaced."""
+        shutil.rmtree(self.parts, ignore_errors=True)
         for file in sorted((self.path / "manifests").glob("*.json")):
             self._unfinish(file.stem)
 

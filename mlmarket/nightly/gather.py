@@ -118,11 +118,6 @@ def _predictor(
     earlier = None
     if before is not None and column in before.contacts.column_names:
         earlier = scores_of(before, column)
-    reasons = [
-        str(row["reason"])
-        for row in tonight.missing.to_pylist()
-        if row["predictor"] == predictor.name
-    ]
     return PredictorSection(
         name=predictor.name,
         column=column,
@@ -131,8 +126,17 @@ def _predictor(
         evidence=predictor.evidence_,
         scores=scores_of(tonight, column),
         earlier_scores=earlier,
-        missing=tuple((reason, reasons.count(reason)) for reason in sorted(set(reasons))),
+        missing=_reasons(tonight.missing, predictor.name),
     )
+
+
+def _reasons(missing: "pa.Table", predictor: str) -> tuple[tuple[str, int], ...]:
+    """Return why a predictor has no answer, and for how many."""
+    import pyarrow.compute as pc
+
+    mine = missing.filter(pc.equal(missing.column("predictor"), predictor))
+    counted = mine.column("reason").value_counts().to_pylist()
+    return tuple(sorted((str(one["values"]), int(one["counts"])) for one in counted))
 
 
 def scores_of(predictions: Predictions, column: str) -> npt.NDArray[np.float64]:
@@ -166,8 +170,9 @@ def _promise(
     start = day_start(day, outcomes.market.zone)
     if start + horizon > outcomes.known_until(label):
         return None
-    table = read_predictions(night.workspace.run(day).path).contacts
-    scored = table.select([CONTACT_ID, card["column"]]).drop_null()
+    columns = [CONTACT_ID, card["column"]]
+    path = night.workspace.run(day).path
+    scored = read_predictions(path, columns=columns).contacts.drop_null()
     if not scored.num_rows:
         return None
     probability = np.asarray(scored.column(card["column"]).to_numpy(), dtype=np.float64)

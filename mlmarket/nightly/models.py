@@ -18,7 +18,7 @@ from mlmarket import churn
 from mlmarket.errors import ConfigurationError, RunError
 from mlmarket.market import Market
 from mlmarket.nightly.safe_files import TEMPORARY, fsync, fsync_tree
-from mlmarket.nightly.settings import NightSettings, PredictSettings
+from mlmarket.nightly.settings import BUILT_IN, NightSettings, PredictSettings
 from mlmarket.nightly.workspace import Workspace
 from mlmarket.prediction import DeclinedError, SupervisedPredictor, TargetModel
 
@@ -74,28 +74,29 @@ def predictors_of(settings: NightSettings) -> list[SupervisedPredictor]:
     list of SupervisedPredictor
         Those of the question packages first, then the team's own, by name.
     """
-    given = {name: _arguments(question) for name, question in settings.predict.items()}
-    ours = churn.predictors(given)
+    ours = churn.predictors({name: _arguments(name, settings) for name in BUILT_IN})
     names = {predictor.name for predictor in ours}
     own = [
-        _target(name, question)
+        _target(name, question, settings)
         for name, question in sorted(settings.predict.items())
         if name not in names
     ]
     return [*(one for one in ours if isinstance(one, SupervisedPredictor)), *own]
 
 
-def _arguments(question: PredictSettings) -> dict[str, str]:
+def _arguments(name: str, settings: NightSettings) -> dict[str, Any]:
+    question = settings.predict.get(name, PredictSettings())
     content = question.model_dump(include={"horizon", "eligible"}, exclude_none=True)
-    return {name: str(value) for name, value in content.items()}
+    return {**content, "features": settings.features_of(name)}
 
 
-def _target(name: str, question: PredictSettings) -> TargetModel:
+def _target(name: str, question: PredictSettings, settings: NightSettings) -> TargetModel:
     return TargetModel(
         name,
         label=str(question.label),
         horizon=str(question.horizon),
         eligible=question.eligible,
+        features=settings.features_of(name),
         estimator=_estimator(name, question.estimator),
     )
 
@@ -255,7 +256,11 @@ class ModelStore:
             except (ConfigurationError, OSError, ValueError):
                 tell(f"passing over the model of '{predictor.name}' of {trained}: it is not whole")
                 continue
-            same = found.parameters == predictor.parameters and asked == self._asked(predictor)
+            same = (
+                found.parameters == predictor.parameters
+                and found.features == predictor.features
+                and asked == self._asked(predictor)
+            )
             return found if same and night - trained <= self._settings.models.age else None
         return None
 

@@ -7,11 +7,11 @@ from typing import Final, get_args
 from zoneinfo import ZoneInfo
 
 from mlmarket.errors import ConfigurationError, suggestion
-from mlmarket.market import Market
+from mlmarket.market import EngineSettings, Market
 from mlmarket.market.spark import check_workers, spark_session
 from mlmarket.market.time import day_start
 from mlmarket.nightly.folder import RunFolder
-from mlmarket.nightly.settings import EngineSettings, NightSettings, load_settings
+from mlmarket.nightly.settings import NightSettings, load_settings
 from mlmarket.nightly.workspace import Workspace
 
 __all__ = ["Night", "open_night", "tonight"]
@@ -59,6 +59,11 @@ class Night:
     def scores(self) -> str:
         """Where Spark's workers write the night's answers, as an address."""
         return self.settings.engine.scores or (self.workspace.root / "scores").as_uri()
+
+    @property
+    def scratch(self) -> Path | None:
+        """The folder for temporary files; None means the system's."""
+        return self.settings.engine.scratch_in(self.config.parent.absolute())
 
     def market(self, *, check: bool = True) -> Market:
         """Open and check the tables.

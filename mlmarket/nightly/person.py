@@ -6,7 +6,9 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from mlmarket.errors import ConfigurationError
+from mlmarket.features import FeatureExplanation, explain_feature
 from mlmarket.market.columns import AS_OF, CONTACT_ID
+from mlmarket.nightly.listing import feature_named, features_in_use
 from mlmarket.nightly.night import Night
 from mlmarket.nightly.predictions import read_predictions
 from mlmarket.nightly.preview import copy_of_state
@@ -15,7 +17,7 @@ from mlmarket.orchestration import Explanation, explain
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["PersonReport", "explain_person"]
+__all__ = ["PersonReport", "explain_number", "explain_person"]
 
 _WIDTH: Final = 28
 
@@ -135,6 +137,33 @@ def explain_person(night: Night, contact_id: str) -> PersonReport:
         about = store.decisions_about(contact_id)
         decided = explain(store.load(), contact_id, decisions=about)
     return PersonReport(night.day, rows[0], missing, decided)
+
+
+def explain_number(night: Night, contact_id: str, feature: str) -> FeatureExplanation:
+    """Return a number that models know of a person, with the rows it is made of.
+
+    Parameters
+    ----------
+    night : Night
+        When it was known.
+    contact_id : str
+        The person.
+    feature : str
+        Its name, as ``mlmarket features`` lists it.
+
+    Returns
+    -------
+    FeatureExplanation
+        The value is computed as it is for a model.
+
+    Raises
+    ------
+    ConfigurationError
+        Where there is no such feature, or nobody of that id was known then.
+    """
+    market = night.market()
+    wanted = feature_named(features_in_use(night, market), feature)
+    return explain_feature(market, contact_id, wanted, as_of=night.as_of)
 
 
 def _of(table: "pa.Table", contact_id: str) -> list[dict[str, Any]]:

@@ -5,62 +5,106 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mlmarket.market import Market
 from mlmarket.market.columns import AS_OF, CONTACT_ID
 from mlmarket.market.time import to_utc
+from mlmarket.nightly.parts import Parts
 from mlmarket.prediction import Predictions
+from mlmarket.prediction.buckets import BUCKET
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
-__all__ = ["join_predictions", "no_reasons", "read_predictions", "write_predictions"]
+__all__ = [
+    "contacts_file",
+    "join_predictions",
+    "no_reasons",
+    "read_predictions",
+    "write_predictions",
+]
 
 _CONTACTS: Final = "contacts.parquet"
 _MISSING: Final = "missing.parquet"
-_REASONS: Final = (CONTACT_ID, "predictor", "reason")
+_MISSING_COLUMNS: Final = (CONTACT_ID, "predictor", "reason")
 
 
 def join_predictions(
-    market: Market, answers: Sequence[Predictions], *, as_of: datetime
-) -> Predictions:
-    """Return one row a contact with the columns of every predictor.
+    parts: Parts, predictors: Sequence[str], place: Path, *, as_of: datetime
+) -> dict[str, int]:
+    """Write ``predictions/contacts.parquet`` and ``predictions/missing.parquet``.
+
+    Bucket by bucket: everybody known tonight, sorted by contact, with the columns of every
+    predictor, missing where it has no answer. A bucket is a row group, so that the bytes do not
+    depend on where a night was interrupted.
 
     Parameters
     ----------
-    market : Market
-        The tables.
-    answers : sequence of Predictions
-        One a predictor.
+    parts : Parts
+        What the predictors answered.
+    predictors : sequence of str
+        Their names, in the order of their columns.
+    place : Path
+        The run folder, or a stage's.
     as_of : datetime
         Tonight.
 
     Returns
     -------
-    Predictions
-        Everybody known tonight, sorted by contact; missing where a predictor has no answer.
+    dict of str to int
+        Rows, ``contacts`` and ``missing``.
     """
-    import pyarrow as pa
-    import pyarrow.compute as pc
+    folder = place / "predictions"
+    folder.mkdir()
+    with _Writer(folder / _CONTACTS) as contacts, _Writer(folder / _MISSING) as missing:
+        for bucket in range(len(parts.roll)):
+            people = parts.roll[bucket]
+            answers = [parts.bucket(name, bucket) for name in predictors]
+            contacts.write(_beside(people, [answer.contacts for answer in answers], as_of))
+            missing.write(_below([answer.missing for answer in answers]))
+    return {"contacts": contacts.rows, "missing": missing.rows}
 
-    everybody = market.contacts(as_of=as_of).select(CONTACT_ID).distinct().to_pyarrow()
-    ids = pc.cast(everybody.column(CONTACT_ID), pa.string()).combine_chunks()
-    ids = ids.take(pc.sort_indices(ids))
-    columns = {CONTACT_ID: ids, AS_OF: pa.repeat(_moment(as_of), len(ids))}
+
+def _beside(people: "pa.StringArray", answers: "Sequence[pa.Table]", as_of: datetime) -> "pa.Table":
+    import pyarrow as pa
+
+    moment = pa.scalar(to_utc(as_of), pa.timestamp("us"))
+    columns = {CONTACT_ID: people, AS_OF: pa.repeat(moment, len(people))}
     for answer in answers:
-        place = pc.index_in(ids, value_set=answer.contacts.column(CONTACT_ID).combine_chunks())
-        for name in answer.contacts.column_names:
-            if name != CONTACT_ID:
-                columns[name] = answer.contacts.column(name).combine_chunks().take(place)
-    missing = pa.concat_tables([no_reasons(), *(answer.missing for answer in answers)])
-    return Predictions(
-        pa.table(columns), missing.sort_by([(CONTACT_ID, "ascending"), ("predictor", "ascending")])
-    )
+        columns |= {name: answer.column(name) for name in answer.column_names}
+    return pa.table(columns)
 
 
-def _moment(as_of: datetime) -> "pa.Scalar":
+def _below(missing: "Sequence[pa.Table]") -> "pa.Table":
     import pyarrow as pa
 
-    return pa.scalar(to_utc(as_of), pa.timestamp("us"))
+    together = pa.concat_tables([no_reasons(), *missing])
+    return together.sort_by([(CONTACT_ID, "ascending"), ("predictor", "ascending")])
+
+
+def write_predictions(predictions: Predictions, place: Path) -> dict[str, int]:
+    """Write the same files from predictions that are whole already.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        One row a contact, ascending.
+    place : Path
+        The run folder, or a stage's.
+
+    Returns
+    -------
+    dict of str to int
+        Rows, ``contacts`` and ``missing``.
+    """
+    folder = place / "predictions"
+    folder.mkdir()
+    tables = {_CONTACTS: predictions.contacts, _MISSING: predictions.missing}
+    for name, table in tables.items():
+        with _Writer(folder / name) as file:
+            plain = table.replace_schema_metadata(None)
+            for first in range(0, max(table.num_rows, 1), BUCKET):
+                file.write(plain.slice(first, BUCKET))
+    return {"contacts": predictions.contacts.num_rows, "missing": predictions.missing.num_rows}
 
 
 def no_reasons() -> "pa.Table":
@@ -73,36 +117,61 @@ def no_reasons() -> "pa.Table":
     """
     import pyarrow as pa
 
-    return pa.table({name: pa.array([], pa.string()) for name in _REASONS})
+    return pa.table({name: pa.array([], pa.string()) for name in _MISSING_COLUMNS})
 
 
-def write_predictions(predictions: Predictions, place: Path) -> None:
-    """Write ``predictions/contacts.parquet`` and ``predictions/missing.parquet``.
+class _Writer:
+    """Writes a Parquet file, a row group for each table that has rows."""
+
+    def __init__(self, path: Path) -> None:
+        self.rows = 0
+        self._path = path
+        self._file: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def write(self, table: "pa.Table") -> None:
+        """Write a table; the first one gives the file its columns."""
+        import pyarrow.parquet as pq
+
+        if self._file is None:
+            self._file = pq.ParquetWriter(self._path, table.schema, compression="zstd")
+        if table.num_rows:
+            # Its chunks would decide where pages begin.
+            self._file.write_table(table.combine_chunks(), row_group_size=table.num_rows)
+        self.rows += table.num_rows
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def contacts_file(run: Path) -> Path:
+    """Return where the predictions of a night are.
 
     Parameters
     ----------
-    predictions : Predictions
-        One row a contact.
-    place : Path
-        The run folder, or a stage's.
+    run : Path
+        Its run folder, or a stage's.
+
+    Returns
+    -------
+    Path
+        A Parquet file, one row a contact.
     """
-    import pyarrow.parquet as pq
-
-    folder = place / "predictions"
-    folder.mkdir()
-    # Without a schema from pandas, equal tables are equal bytes.
-    for name, table in ((_CONTACTS, predictions.contacts), (_MISSING, predictions.missing)):
-        plain = table.replace_schema_metadata(None).combine_chunks()
-        pq.write_table(plain, folder / name, compression="zstd")
+    return run / "predictions" / _CONTACTS
 
 
-def read_predictions(run: Path) -> Predictions:
+def read_predictions(run: Path, *, columns: Sequence[str] | None = None) -> Predictions:
     """Return the predictions of a night.
 
     Parameters
     ----------
     run : Path
         Its run folder.
+    columns : sequence of str, optional
+        Those of the contacts that are wanted, by default all.
 
     Returns
     -------
@@ -111,5 +180,6 @@ def read_predictions(run: Path) -> Predictions:
     """
     import pyarrow.parquet as pq
 
-    folder = run / "predictions"
-    return Predictions(pq.read_table(folder / _CONTACTS), pq.read_table(folder / _MISSING))
+    wanted = None if columns is None else list(columns)
+    contacts = pq.read_table(contacts_file(run), columns=wanted)
+    return Predictions(contacts, pq.read_table(run / "predictions" / _MISSING))

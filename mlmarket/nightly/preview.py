@@ -8,10 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mlmarket.market import Market, record_contacts
+from mlmarket.nightly.declared import check_declared
 from mlmarket.nightly.models import ModelStore, predictors_of
 from mlmarket.nightly.night import Night
+from mlmarket.nightly.parts import Parts
 from mlmarket.nightly.playbook import check_playbook
-from mlmarket.nightly.predictions import join_predictions
+from mlmarket.nightly.predictions import join_predictions, read_predictions
 from mlmarket.nightly.quality import hold_gate
 from mlmarket.nightly.workspace import Workspace
 from mlmarket.orchestration import StateStore, decide
@@ -84,6 +86,7 @@ def _rehearse(night: Night, scratch: Path) -> DryRun:
     """Run the night on a copy of everything it would write to."""
     market = night.market()
     playbook = check_playbook(night, market)
+    check_declared(night, market)
     history = scratch / "history"
     if night.workspace.history.is_dir():
         shutil.copytree(night.workspace.history, history)
@@ -92,18 +95,22 @@ def _rehearse(night: Night, scratch: Path) -> DryRun:
     answering = ModelStore(night.workspace, night.settings).answering(
         market, as_of=night.as_of, night=night.day, save=False
     )
-    answers = [one.predict(market, as_of=night.as_of) for one in answering.predictors]
-    joined = join_predictions(market, answers, as_of=night.as_of)
-    hold_gate(night, joined.contacts, answering.predictors)
+    parts = Parts.take_up(scratch / "parts", market, as_of=night.as_of, inputs="rehearsed")
+    for one in answering.predictors:
+        parts.answer(one, market, as_of=night.as_of)
+    names = [one.name for one in answering.predictors]
+    join_predictions(parts, names, scratch, as_of=night.as_of)
+    hold_gate(night, scratch, answering.predictors)
+    contacts = read_predictions(scratch).contacts
     with copy_of_state(night.workspace) as store:
-        decisions = decide(store, playbook, joined.contacts, market, now=night.as_of)
+        decisions = decide(store, playbook, contacts, market, now=night.as_of)
     new = set(answering.trained)
     versions = {
         one.name: one.version_ + (" (new)" if one.name in new else "")
         for one in answering.predictors
     }
     skipped = {one.predictor: one.reason for one in answering.skipped}
-    counts = {"contacts": joined.contacts.num_rows, **decisions.counts()}
+    counts = {"contacts": contacts.num_rows, **decisions.counts()}
     return DryRun(versions, skipped, counts)
 
 

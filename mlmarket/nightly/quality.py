@@ -1,15 +1,17 @@
 """Is tonight too far from the night before to be handed over?"""
 
+import math
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mlmarket.errors import QualityGateError
-from mlmarket.nightly.predictions import read_predictions
+from mlmarket.nightly.predictions import contacts_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     from mlmarket.nightly.night import Night
     from mlmarket.prediction import SupervisedPredictor
@@ -19,17 +21,15 @@ __all__ = ["hold_gate"]
 _A_WEEK: Final = timedelta(days=7)
 
 
-def hold_gate(
-    night: "Night", tonight: "pa.Table", predictors: "Sequence[SupervisedPredictor]"
-) -> None:
+def hold_gate(night: "Night", place: Path, predictors: "Sequence[SupervisedPredictor]") -> None:
     """Stop a night whose answers are far from those of the night before.
 
     Parameters
     ----------
     night : Night
         Tonight.
-    tonight : pyarrow.Table
-        Its predictions.
+    place : Path
+        Where its predictions are written: the run folder, or a stage's.
     predictors : sequence of SupervisedPredictor
         Those that answered.
 
@@ -42,11 +42,16 @@ def hold_gate(
     earlier = _night_before(night)
     if earlier is None:
         return
-    before = read_predictions(night.workspace.run(earlier).path).contacts
-    for predictor in predictors:
-        column = predictor.question.answer.probability
-        if column in before.column_names:
-            _compare(column, before, tonight, earlier, night.settings.quality.most_change)
+    import pyarrow.parquet as pq
+
+    with (
+        pq.ParquetFile(contacts_file(night.workspace.run(earlier).path)) as before,
+        pq.ParquetFile(contacts_file(place)) as tonight,
+    ):
+        for predictor in predictors:
+            column = predictor.question.answer.probability
+            if column in before.schema_arrow.names:
+                _compare(column, before, tonight, earlier, night.settings.quality.most_change)
 
 
 def _night_before(night: "Night") -> date | None:
@@ -55,21 +60,34 @@ def _night_before(night: "Night") -> date | None:
 
 
 def _compare(
-    column: str, before: "pa.Table", tonight: "pa.Table", earlier: date, limit: float
+    column: str,
+    before: "pq.ParquetFile",
+    tonight: "pq.ParquetFile",
+    earlier: date,
+    limit: float,
 ) -> None:
-    then, now = before.column(column).drop_null(), tonight.column(column).drop_null()
-    if not len(then):
+    (then, sum_then), (now, sum_now) = (_people_and_sum(one, column) for one in (before, tonight))
+    if not then:
         return
-    if abs(len(now) / len(then) - 1.0) > limit:
-        raise _stopped(
-            f"'{column}' went from {len(then):,} people on {earlier} to {len(now):,}.", limit
-        )
-    means = [float(column.to_numpy().mean()) if len(column) else 0.0 for column in (then, now)]
+    if abs(now / then - 1.0) > limit:
+        raise _stopped(f"'{column}' went from {then:,} people on {earlier} to {now:,}.", limit)
+    means = sum_then / then, sum_now / now if now else 0.0
     if means[0] and abs(means[1] / means[0] - 1.0) > limit:
         raise _stopped(
             f"The mean of '{column}' went from {means[0]:.4f} on {earlier} to {means[1]:.4f}.",
             limit,
         )
+
+
+def _people_and_sum(file: "pq.ParquetFile", column: str) -> tuple[int, float]:
+    """Return how many people have a number, and their sum, without holding them all."""
+    import pyarrow.compute as pc
+
+    people, sums = 0, []
+    for batch in file.iter_batches(columns=[column]):
+        people += len(batch) - batch.column(0).null_count
+        sums.append(pc.sum(batch.column(0), min_count=0).as_py())
+    return people, math.fsum(sums)
 
 
 def _stopped(what: str, limit: float) -> QualityGateError:

@@ -6,27 +6,31 @@ again with the same result.
 """
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from mlmarket.market import Market, record_contacts
+from mlmarket.market.scratch import clear_scratch
 from mlmarket.market.time import duration_text
 from mlmarket.nightly.decisions import decide_night
+from mlmarket.nightly.declared import check_declared
 from mlmarket.nightly.folder import StageResult
 from mlmarket.nightly.gather import gather_report
 from mlmarket.nightly.inputs import input_fingerprints
 from mlmarket.nightly.models import ModelStore
 from mlmarket.nightly.night import Night
+from mlmarket.nightly.parts import Parts
 from mlmarket.nightly.playbook import check_playbook, load_night_playbook
 from mlmarket.nightly.predictions import join_predictions, read_predictions, write_predictions
 from mlmarket.nightly.publish import build_database, is_newest, publish_to
 from mlmarket.nightly.quality import hold_gate
 from mlmarket.nightly.scores import score_on_spark
 from mlmarket.nightly.stages import Progress, Silent, StageOutput, StageRunner, digest_of
-from mlmarket.prediction import Predictions, SupervisedPredictor
+from mlmarket.prediction import SupervisedPredictor
 
 __all__ = ["NightSummary", "run_night"]
 
@@ -86,6 +90,7 @@ def run_night(
     """
     night.refuse_future()
     with night.workspace.locked():
+        clear_scratch(night.scratch)
         if not decide and night.folder.result("decisions") is not None:
             return _summary(night, night.folder.stages())
         if fresh:
@@ -135,7 +140,8 @@ class _Stages:
     def opened(self) -> Market:
         """Open the tables once, and only if a stage needs them."""
         if self._market is None:
-            self._market = self.night.market()
+            store = self.night.workspace.store
+            self._market = replace(self.night.market(), store_folder=store)
         return self._market
 
     def answering(self) -> tuple[SupervisedPredictor, ...]:
@@ -152,11 +158,12 @@ class _Stages:
         def work(place: Path, output: StageOutput) -> None:
             market = self.opened()
             check_playbook(self.night, market)
+            unknown = check_declared(self.night, market)
             for count in market.report.counts:
                 output.counts[f"{count.table}_read"] = count.read
                 output.counts[f"{count.table}_kept"] = count.kept
             market.report.to_frame().to_csv(place / "tables.csv", index=False)
-            output.details["notes"] = [note.text for note in market.report.notes]
+            output.details["notes"] = [note.text for note in (*market.report.notes, *unknown)]
             if self.decide:
                 # What a CRM says today is not what it said on a night of long ago.
                 history = self.night.workspace.history
@@ -199,27 +206,30 @@ class _Stages:
         night = self.night
 
         def work(place: Path, output: StageOutput) -> None:
-            joined = self._answers(inputs)
-            hold_gate(night, joined.contacts, self.answering())
-            write_predictions(joined, place)
+            market, as_of, predictors = self.opened(), night.as_of, self.answering()
+            if night.on_spark:
+                tell("scoring on Spark")
+                scored = score_on_spark(night, market, predictors, inputs=inputs)
+                output.counts |= write_predictions(scored, place)
+            else:
+                parts = Parts.take_up(folder, market, as_of=as_of, inputs=inputs)
+                for predictor in predictors:
+                    parts.answer(predictor, market, as_of=as_of, tell=tell)
+                tell("joining the answers")
+                names = [predictor.name for predictor in predictors]
+                output.counts |= join_predictions(parts, names, place, as_of=as_of)
+            hold_gate(night, place, predictors)
             output.details["engine"] = night.settings.engine.name
-            output.counts["contacts"] = joined.contacts.num_rows
-            output.counts["missing"] = joined.missing.num_rows
 
+        def tell(what: str) -> None:
+            self.runner.progress.working("predictions", what)
+
+        folder = night.folder.parts
         inputs = digest_of(self.base, models.details["versions"])
-        return self.runner.run("predictions", inputs, work)
-
-    def _answers(self, inputs: str) -> Predictions:
-        """Ask every predictor about everybody, here or on Spark."""
-        progress, as_of = self.runner.progress, self.night.as_of
-        if self.night.on_spark:
-            progress.working("predictions", "scoring on Spark")
-            return score_on_spark(self.night, self.opened(), self.answering(), inputs=inputs)
-        answers = []
-        for predictor in self.answering():
-            progress.working("predictions", f"asking '{predictor.name}'")
-            answers.append(predictor.predict(self.opened(), as_of=as_of))
-        return join_predictions(self.opened(), answers, as_of=as_of)
+        result = self.runner.run("predictions", inputs, work)
+        # Only now, and also after a kill between the two: what has a manifest needs no parts.
+        shutil.rmtree(folder, ignore_errors=True)
+        return result
 
     def decisions(self, predictions: StageResult) -> StageResult:
         """Decide segments and journeys, commit them, and export lists and outbox."""

@@ -158,7 +158,7 @@ def _as_predictions(
     reasons = [no_reasons()]
     for predictor in predictors:
         silent = pc.is_null(answers.column(f"{predictor.name}_model_version"))
-        contacts = answers.filter(silent).column(CONTACT_ID).to_pylist()
+        contacts = answers.filter(silent).column(CONTACT_ID).combine_chunks()
         reasons.append(predictor.reasons(contacts, as_of=night.as_of))
     missing = pa.concat_tables(reasons)
     return Predictions(

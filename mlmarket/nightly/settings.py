@@ -2,18 +2,20 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from mlmarket.errors import ConfigurationError
+from mlmarket.errors import ConfigurationError, suggestion
+from mlmarket.features import FEATURE_SETS, Feature, FeatureSettings, declared_features
+from mlmarket.features.defaults import DEFAULT
 from mlmarket.market import MarketSettings, parse_duration
 from mlmarket.market.settings import Settings, read_toml, validate_settings
 
 __all__ = [
-    "EngineSettings",
     "HookSettings",
     "JourneySettings",
     "ModelSettings",
@@ -26,7 +28,7 @@ __all__ = [
     "load_settings",
 ]
 
-_BUILT_IN = frozenset({"purchase", "churn"})
+BUILT_IN = frozenset({"purchase", "churn"})
 
 
 def _readable_duration(text: str) -> str:
@@ -48,6 +50,9 @@ class PredictSettings(Settings):
         Within which time, such as ``30D``.
     eligible : str, optional
         Of whom, such as ``order within 365D``.
+    features : list of str, optional
+        What is known of each contact: names of declared features and of sets, such as ``shop``;
+        by default all that the tables allow and all that is declared.
     estimator : str, optional
         ``module:function`` that returns a scikit-learn classifier, in place of the default model.
     """
@@ -55,6 +60,7 @@ class PredictSettings(Settings):
     label: str | None = None
     horizon: Duration | None = None
     eligible: str | None = None
+    features: Annotated[list[str], Field(min_length=1)] | None = None
     estimator: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
 
 
@@ -145,28 +151,6 @@ class OutputSettings(Settings):
     folder: str = "."
 
 
-class EngineSettings(Settings):
-    """``[engine]``: where the tables are read and everybody is scored.
-
-    Parameters
-    ----------
-    name : {"duckdb", "spark"}, default "duckdb"
-        DuckDB in this process, or the Spark that the environment configures.
-    scores : str, optional
-        Where Spark's workers write the night's answers; by default ``scores`` in the output folder,
-        which the workers then have to share.
-    buckets : int, default 16
-        In how many parts contacts are written.
-    spark : dict of str to str
-        ``[engine.spark]``: properties of Spark beside those of the environment.
-    """
-
-    name: Literal["duckdb", "spark"] = "duckdb"
-    scores: str | None = None
-    buckets: Annotated[int, Field(ge=1, le=10_000)] = 16
-    spark: dict[str, str] = Field(default_factory=dict)
-
-
 class HookSettings(Settings):
     """``[hooks]``: what is run when a night fails.
 
@@ -187,6 +171,8 @@ class NightSettings(MarketSettings):
     ----------
     predict : dict of str to PredictSettings
         The questions; ``purchase`` and ``churn`` are asked in any case.
+    features : dict of str to FeatureSettings
+        Further features, see :mod:`mlmarket.features.declarations`.
     models, segments, journeys, quality, output, engine, hooks : settings
         See there.
     publish : PublishSettings, optional
@@ -194,19 +180,19 @@ class NightSettings(MarketSettings):
     """
 
     predict: dict[str, PredictSettings] = Field(default_factory=dict)
+    features: dict[str, FeatureSettings] = Field(default_factory=dict)
     models: ModelSettings = Field(default_factory=ModelSettings)
     segments: SegmentSettings = Field(default_factory=SegmentSettings)
     journeys: JourneySettings = Field(default_factory=JourneySettings)
     quality: QualitySettings = Field(default_factory=QualitySettings)
     output: OutputSettings = Field(default_factory=OutputSettings)
-    engine: EngineSettings = Field(default_factory=EngineSettings)
     hooks: HookSettings = Field(default_factory=HookSettings)
     publish: PublishSettings | None = None
 
     @model_validator(mode="after")
     def _questions_are_whole(self) -> Self:
         for name, question in self.predict.items():
-            if name in _BUILT_IN:
+            if name in BUILT_IN:
                 _refuse_label(name, question)
             elif question.label is None or question.horizon is None:
                 missing = "label" if question.label is None else "horizon"
@@ -217,14 +203,52 @@ class NightSettings(MarketSettings):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _features_are_known(self) -> Self:
+        declared_features(self.features)
+        known = [DEFAULT, *FEATURE_SETS, *self.features]
+        for name, question in self.predict.items():
+            _refuse_unknown(name, question.features or (), known)
+        return self
+
+    def features_of(self, question: str) -> tuple[Feature | str, ...] | None:
+        """Return what is known of each contact where a question is asked.
+
+        Parameters
+        ----------
+        question : str
+            Its name.
+
+        Returns
+        -------
+        tuple of Feature or str, or None
+            Features, and names of sets; None for all that the tables allow.
+        """
+        declared: Mapping[str, tuple[Feature | str, ...]] = declared_features(self.features)
+        asked = self.predict.get(question, PredictSettings()).features
+        if asked is None:
+            asked = [DEFAULT, *declared] if declared else []
+        return tuple(one for name in asked for one in declared.get(name, (name,))) or None
+
     def fingerprint(self) -> str:
         """Return a digest of all that decides a night's results.
 
-        Where results are written, what is run when a night fails, and which engine computes do not.
+        Where results are written, what may be used of the machine, which engine computes, and what
+        is run when a night fails, do not.
         """
-        aside = {"output", "hooks", "publish", "engine"}
-        content = self.model_dump(mode="json", exclude=aside)
+        content = self.model_dump(mode="json", exclude={"engine", "output", "hooks", "publish"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _refuse_unknown(question: str, features: Sequence[str], known: Sequence[str]) -> None:
+    for name in features:
+        if name not in known:
+            raise ConfigurationError(
+                f"[predict.{question}] names '{name}', which is neither a declared feature nor a "
+                "set of features.",
+                "A question knows only what its features say.",
+                suggestion(name, known),
+            )
 
 
 def _refuse_label(name: str, question: PredictSettings) -> None:

@@ -52,6 +52,11 @@ class Workspace:
         return self.root / "history"
 
     @property
+    def store(self) -> Path:
+        """Behaviour prepared for features: it can be deleted at any time."""
+        return self.root / "store"
+
+    @property
     def state(self) -> Path:
         """Where journeys stand."""
         return self.root / "state" / "journeys.duckdb"

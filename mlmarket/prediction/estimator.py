@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlmarket.errors import ConfigurationError
-from mlmarket.prediction.columns import FeatureColumns
+from mlmarket.prediction.columns import FeatureColumns, FeatureRows
 from mlmarket.prediction.learner import (
     Floats,
     kept_from_certainty,
@@ -81,7 +81,8 @@ class EstimatorLearner:
         self._columns = FeatureColumns((), {})
         self._used: tuple[str, ...] = ()
 
-    def _coded(self, features: "pd.DataFrame") -> "pd.DataFrame":
+    def _coded(self, features: FeatureRows) -> "pd.DataFrame":
+        """Return the frame that the estimator is given: its columns have the names it learned."""
         import pandas as pd
 
         values = self._columns.values(features)
@@ -89,7 +90,7 @@ class EstimatorLearner:
         for name in self._columns.categories:
             codes = self._columns.codes(features, name)
             coded[name] = np.where(codes < 0, np.nan, codes)
-        return pd.DataFrame(coded, index=features.index)
+        return pd.DataFrame(coded, index=range(len(features)))
 
     def fit(self, features: "pd.DataFrame", label: npt.NDArray[np.int8]) -> Self:
         """Fit a clone of the estimator; see :class:`~mlmarket.prediction.learner.Learner`.
@@ -129,12 +130,12 @@ class EstimatorLearner:
             raise _refused(error) from error
         return self
 
-    def predict(self, features: "pd.DataFrame") -> Floats:
+    def predict(self, features: FeatureRows) -> Floats:
         """Return the probability of the second class.
 
         Parameters
         ----------
-        features : pandas.DataFrame
+        features : pandas.DataFrame or pyarrow.RecordBatch
             With the columns of :meth:`fit`.
 
         Returns

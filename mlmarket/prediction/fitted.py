@@ -15,18 +15,20 @@ import numpy.typing as npt
 from mlmarket.errors import ConfigurationError
 from mlmarket.evaluation import Calibrator, calibrator_from_dict
 from mlmarket.features import Feature
-from mlmarket.market.columns import AS_OF, CONTACT_ID
+from mlmarket.market.columns import CONTACT_ID
+from mlmarket.prediction.columns import FeatureRows, numbers_of
 from mlmarket.prediction.evidence import Evidence
 from mlmarket.prediction.learner import Learner, read_json, write_json
 from mlmarket.prediction.question import Question
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
 __all__ = ["CARD", "Fitted", "read_card"]
 
 CARD: Final = "card.json"
+_BLOCK: Final = 8_192
+"""Rows answered at a time: what is computed on the way stays in the processor's cache, and small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +64,12 @@ class Fitted:
     files: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
 
-    def probability(self, features: "pd.DataFrame") -> npt.NDArray[np.float64]:
+    def probability(self, features: FeatureRows) -> npt.NDArray[np.float64]:
         """Return the calibrated probability of each row.
 
         Parameters
         ----------
-        features : pandas.DataFrame
+        features : pandas.DataFrame or pyarrow.RecordBatch
             With the columns of `features`.
 
         Returns
@@ -82,6 +84,9 @@ class Fitted:
     def answer(self, batch: "pa.RecordBatch", question: Question) -> "pa.Table":
         """Return the columns of the predictions table for some rows of features.
 
+        The answer for a row depends on no other row, nor on where a batch begins or ends. Nothing
+        of pandas is used, unless the learner is an estimator of your own, which is given a frame.
+
         Parameters
         ----------
         batch : pyarrow.RecordBatch
@@ -94,12 +99,12 @@ class Fitted:
         pyarrow.Table
             In the order of the rows.
         """
-        import pandas as pd
         import pyarrow as pa
 
         answer = question.answer
-        features = batch.to_pandas().drop(columns=[CONTACT_ID, AS_OF])
-        probability = self.probability(features)
+        starts = range(0, batch.num_rows, _BLOCK)
+        blocks = [self.probability(batch.slice(start, _BLOCK)) for start in starts]
+        probability = np.concatenate([np.empty(0), *blocks])
         columns: dict[str, Any] = {
             CONTACT_ID: batch.column(CONTACT_ID).cast(pa.string()),
             answer.probability: pa.array(probability, pa.float64()),
@@ -109,9 +114,8 @@ class Fitted:
                 answer.graded(probability, self.grade_edges), pa.string()
             )
         for fact in answer.facts:
-            values = features.get(fact.feature, pd.Series(np.nan, index=features.index))
-            columns[fact.column] = pa.array(values, pa.float64(), from_pandas=True)
-        version = pa.repeat(pa.scalar(self.version), len(features))
+            columns[fact.column] = _fact(batch, fact.feature)
+        version = pa.repeat(pa.scalar(self.version), batch.num_rows)
         columns[f"{question.name}_model_version"] = version
         return pa.table(columns)
 
@@ -197,6 +201,15 @@ class Fitted:
             "features": [feature.to_dict() for feature in self.features],
         }
         return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _fact(batch: "pa.RecordBatch", feature: str) -> "pa.Array":
+    """Return a feature as it is handed on; empty where the market allows none of that name."""
+    import pyarrow as pa
+
+    if feature not in batch.schema.names:
+        return pa.nulls(batch.num_rows, pa.float64())
+    return pa.array(numbers_of(batch, feature), pa.float64(), from_pandas=True)
 
 
 def _sha256(path: Path) -> str:

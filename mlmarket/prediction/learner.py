@@ -1,7 +1,7 @@
 """What can learn a probability from feature rows?
 
-Each learner works on a plain frame of features and 0/1 labels, and is kept in a format of its own:
-text, JSON or arrays, never a pickle.
+Each learner learns from a plain frame of features and 0/1 labels, answers for frames and Arrow batches
+alike, and is kept in a format of its own: text, JSON or arrays, never a pickle.
 """
 
 import json
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 
 import numpy as np
 import numpy.typing as npt
+
+from mlmarket.prediction.columns import FeatureRows
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -63,18 +65,19 @@ class Learner(Protocol):
         """
         ...
 
-    def predict(self, features: "pd.DataFrame") -> Floats:
+    def predict(self, features: FeatureRows) -> Floats:
         """Return a probability for each row.
 
         Parameters
         ----------
-        features : pandas.DataFrame
+        features : pandas.DataFrame or pyarrow.RecordBatch
             With the columns of :meth:`fit`.
 
         Returns
         -------
         ndarray of float64, shape (rows,)
-            Between 0 and 1, both left out; the answer for a row does not depend on other rows.
+            Between 0 and 1, both left out; the answer for a row depends neither on other rows nor
+            on whether they came as a frame or as a batch.
         """
         ...
 
@@ -169,7 +172,7 @@ class BaseRate:
         self._rate = float((label.sum() + 0.5) / (len(features) + 1.0))
         return self
 
-    def predict(self, features: "pd.DataFrame") -> Floats:
+    def predict(self, features: FeatureRows) -> Floats:
         """Return it for each row; see :class:`Learner`."""
         return np.full(len(features), self._rate)
 
@@ -211,7 +214,7 @@ class Blend:
             part.fit(features, label)
         return self
 
-    def predict(self, features: "pd.DataFrame") -> Floats:
+    def predict(self, features: FeatureRows) -> Floats:
         """Return the mean probability of the parts; see :class:`Learner`."""
         probability: Floats = np.mean([part.predict(features) for part in self.parts], axis=0)
         return probability

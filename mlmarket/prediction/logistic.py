@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import numpy.typing as npt
 
-from mlmarket.prediction.columns import FeatureColumns
+from mlmarket.prediction.columns import FeatureColumns, FeatureRows
 from mlmarket.prediction.learner import (
     Floats,
     kept_from_certainty,
@@ -48,21 +48,31 @@ class LogisticModel:
         self._has_missing = np.empty(0, dtype=bool)
         self._weights = np.empty(0)
 
-    def _logs(self, features: "pd.DataFrame") -> Floats:
+    def _logs(self, features: FeatureRows) -> Floats:
         values = self._columns.values(features)
-        logs: Floats = np.sign(values) * np.log1p(np.abs(values))
-        return logs
+        logs = np.abs(values)
+        np.log1p(logs, out=logs)
+        return np.copysign(logs, values, out=logs)
 
-    def _design(self, features: "pd.DataFrame") -> Floats:
+    def _design(self, features: FeatureRows) -> Floats:
+        """Return the columns that have a weight, row by row in memory wherever they come from."""
         logs = self._logs(features)
         missing = np.isnan(logs)
+        flags = missing[:, self._has_missing]
+        numbers, seen = logs.shape[1], logs.shape[1] + flags.shape[1]
+        width = seen + sum(len(values) for values in self._columns.categories.values())
+        design = np.empty((len(logs), width))
+        standard = np.subtract(logs, self._center, out=logs)
+        standard /= self._scale
         # Far outside what was seen, a straight line on the log odds knows nothing.
-        standard = np.clip((logs - self._center) / self._scale, -5.0, 5.0)
-        blocks = [np.where(missing, 0.0, standard), missing[:, self._has_missing].astype(float)]
+        np.clip(standard, -5.0, 5.0, out=design[:, :numbers])
+        np.copyto(design[:, :numbers], 0.0, where=missing)
+        design[:, numbers:seen] = flags
         for name, values in self._columns.categories.items():
             codes = self._columns.codes(features, name)
-            blocks.append((codes[:, None] == np.arange(len(values))).astype(float))
-        return np.hstack(blocks)
+            design[:, seen : seen + len(values)] = codes[:, None] == np.arange(len(values))
+            seen += len(values)
+        return design
 
     def fit(self, features: "pd.DataFrame", label: npt.NDArray[np.int8]) -> Self:
         """Learn the weights; see :class:`Learner`."""
@@ -87,12 +97,14 @@ class LogisticModel:
         self._weights = np.concatenate([model.intercept_, model.coef_[0]])
         return self
 
-    def predict(self, features: "pd.DataFrame") -> Floats:
+    def predict(self, features: FeatureRows) -> Floats:
         """Return a probability for each row; see :class:`Learner`."""
         from scipy.special import expit
 
         # Row by row: a matrix product may round a row otherwise when other rows stand beside it.
-        log_odds = (self._design(features) * self._weights[1:]).sum(axis=1) + self._weights[0]
+        terms = self._design(features)
+        terms *= self._weights[1:]
+        log_odds = terms.sum(axis=1) + self._weights[0]
         return kept_from_certainty(np.asarray(expit(log_odds), dtype=np.float64))
 
     def save(self, folder: Path) -> None:

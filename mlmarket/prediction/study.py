@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mlmarket.evaluation import calibration_curve, gain_table, relative_total_error
-from mlmarket.features import Feature, SnapshotSpec, choose_attributes, default_features
+from mlmarket.features import Feature, FeatureChoice, SnapshotSpec, choose_features
 from mlmarket.market.time import duration_text
 from mlmarket.prediction.contest import Contest, run_contest
 from mlmarket.prediction.evidence import Evidence
@@ -19,7 +19,15 @@ from mlmarket.prediction.words import gain_in_words, limits_in_words
 if TYPE_CHECKING:
     from mlmarket.market import Market
 
-__all__ = ["Study", "declined", "declined_to_judge", "hold_contest", "open_study", "sum_up"]
+__all__ = [
+    "Study",
+    "declined",
+    "declined_to_judge",
+    "features_of_plan",
+    "hold_contest",
+    "open_study",
+    "sum_up",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,7 @@ def open_study(
     question: Question,
     plan: TrainingPlan,
     *,
-    features: Sequence[Feature] | None,
+    features: Sequence[Feature | str] | None,
     known_at: datetime | None,
     most_rows: int,
 ) -> Study:
@@ -100,8 +108,8 @@ def open_study(
         What is asked.
     plan : TrainingPlan
         When to look.
-    features : sequence of Feature or None
-        What is known of each contact; None for all that the tables allow.
+    features : sequence of Feature or str, or None
+        What is known of each contact, see :func:`mlmarket.features.choose_features`.
     known_at : datetime or None
         Labels that became available later are not seen; None sees all there are.
     most_rows : int
@@ -119,13 +127,8 @@ def open_study(
     """
     if not plan.origins:
         raise declined_to_judge(question)
-    first = plan.origins[0]
-    left_out: tuple[tuple[str, str], ...] = ()
-    if features is None:
-        earliest = min(*plan.closed_at(first), first, plan.cutoffs[0])
-        features = default_features(market, as_of=first, earliest=earliest)
-        left_out = choose_attributes(market, as_of=first, earliest=earliest).left_out
-    spec = SnapshotSpec(question.eligible, tuple(features), question.label, question.horizon)
+    chosen = features_of_plan(market, plan, features)
+    spec = SnapshotSpec(question.eligible, chosen.features, question.label, question.horizon)
     snapshots = Snapshots(
         market,
         spec,
@@ -133,8 +136,33 @@ def open_study(
         most_rows=most_rows,
         cutoffs=len(plan.cutoffs),
         latest=max(plan.cutoffs[-1], plan.origins[-1]),
+        planned=plan.instants,
     )
-    return Study(question, spec, plan, snapshots, left_out)
+    return Study(question, spec, plan, snapshots, chosen.left_out)
+
+
+def features_of_plan(
+    market: "Market", plan: TrainingPlan, features: Sequence[Feature | str] | None
+) -> FeatureChoice:
+    """Return the features that a training reads.
+
+    Parameters
+    ----------
+    market : Market
+        The tables.
+    plan : TrainingPlan
+        With at least one origin.
+    features : sequence of Feature or str, or None
+        What was asked for.
+
+    Returns
+    -------
+    FeatureChoice
+        As they could have been chosen at the first origin.
+    """
+    first = plan.origins[0]
+    earliest = min(*plan.closed_at(first), first, plan.cutoffs[0])
+    return choose_features(market, features, as_of=first, earliest=earliest)
 
 
 def hold_contest(study: Study) -> Contest:

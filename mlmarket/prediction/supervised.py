@@ -4,18 +4,19 @@ The predictor for every question of that form: it learns from snapshots of the p
 contest against simple rules, and keeps whichever won together with the evidence.
 """
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from mlmarket.errors import ConfigurationError
-from mlmarket.features import Feature, SnapshotSpec, build
+from mlmarket.features import Feature, SnapshotSpec
 from mlmarket.features.labels import refuse_open_windows
-from mlmarket.features.snapshots import lent
-from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.time import duration_text, to_utc
+from mlmarket.prediction.answers import Asking, together, without_answer
+from mlmarket.prediction.buckets import Roll
 from mlmarket.prediction.distributed import answers_frame, is_on_spark
 from mlmarket.prediction.evidence import Evidence
 from mlmarket.prediction.fitted import Fitted, read_card
@@ -25,6 +26,7 @@ from mlmarket.prediction.study import (
     Study,
     declined,
     declined_to_judge,
+    features_of_plan,
     hold_contest,
     open_study,
     sum_up,
@@ -53,8 +55,9 @@ class SupervisedPredictor:
     parameters : mapping of str to object
         The arguments that made it, as plain values: they are written on the card, and
         :meth:`load` passes them to the class.
-    features : sequence of Feature, optional
-        What is known of each contact; by default all that the tables allow.
+    features : sequence of Feature or str, optional
+        What is known of each contact: features, and names of sets; by default all that the tables
+        allow. See :func:`mlmarket.features.choose_features`.
     folds : int, default 4
         Origins at which it is judged.
     most_cutoffs : int, default 12
@@ -81,7 +84,7 @@ class SupervisedPredictor:
         question: Question,
         *,
         parameters: Mapping[str, object],
-        features: Sequence[Feature] | None = None,
+        features: Sequence[Feature | str] | None = None,
         folds: int = 4,
         most_cutoffs: int = 12,
         most_rows: int = 400_000,
@@ -140,7 +143,7 @@ class SupervisedPredictor:
             "grade_edges": list(fitted.grade_edges),
             "learner": fitted.learner.name,
             "calibrator": fitted.calibrator.to_dict(),
-            "features_given": self.features is not None,
+            "features_asked": _as_plain(self.features),
             "features": [feature.to_dict() for feature in fitted.features],
             "evidence": fitted.evidence.to_dict(),
         }
@@ -257,14 +260,101 @@ class SupervisedPredictor:
         """
         import pyarrow as pa
 
-        asked = None if contacts is None else _distinct_ids(contacts)
-        only = None if asked is None else pa.table({CONTACT_ID: pa.array(asked, pa.string())})
-        table = self._answers(market, as_of, only)
-        everybody = market.contacts(as_of=as_of).select(CONTACT_ID).to_pyarrow()
-        known = set(everybody.column(CONTACT_ID).to_pylist())
-        answered = set(table.column(CONTACT_ID).to_pylist())
-        silent = sorted((known if asked is None else set(asked)) - answered)
-        return Predictions(table, self._missing(silent, known, as_of))
+        if contacts is None:
+            return together(self.predict_batches(market, as_of=as_of))
+        asked = pa.array(_distinct_ids(contacts), pa.string())
+        return self._asking(market, as_of).about(asked)
+
+    def predict_batches(
+        self, market: "Market", *, as_of: datetime, roll: Roll | None = None, first: int = 0
+    ) -> Iterator[Predictions]:
+        """Answer for everybody, bucket by bucket, in memory that does not grow with the contacts.
+
+        The tables are read once; what is known of a bucket is forgotten before the next one.
+
+        Parameters
+        ----------
+        market : Market
+            The tables.
+        as_of : datetime
+            Rows after it are not looked at.
+        roll : Roll, optional
+            Who is asked about, in which buckets; by default everybody known at `as_of`.
+        first : int, default 0
+            The bucket to begin with. The contacts of those before it are not looked at.
+
+        Yields
+        ------
+        Predictions
+            Of a bucket; the same rows as :meth:`predict`.
+
+        Raises
+        ------
+        ConfigurationError
+            Where `as_of` has no zone.
+        RunError
+            Where the rows that were read are not all there are. Ask nothing else of the market
+            between two buckets: its connection reads one result at a time.
+        """
+        asking = self._asking(market, as_of)
+        if roll is not None:
+            only = roll.since(first) if first else None
+            buckets = (roll[bucket] for bucket in range(first, len(roll)))
+            yield from asking.in_buckets(buckets, only=only)
+            return
+        folder = None if market.workbench is None else market.workbench.folder
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            roll = Roll.record(market, Path(place) / "roll.arrow", as_of=as_of)
+            yield from self.predict_batches(market, as_of=as_of, roll=roll)
+
+    def latest_cutoff(self, market: "Market", *, as_of: datetime) -> datetime:
+        """Return the last instant that :meth:`fit` would learn from.
+
+        Parameters
+        ----------
+        market : Market
+            The tables.
+        as_of : datetime
+            When it would learn.
+
+        Returns
+        -------
+        datetime
+            Where the last label window begins that is closed.
+
+        Raises
+        ------
+        DeclinedError
+            Where none is closed.
+        """
+        self._require_tables(market)
+        return self._plan(market, as_of).cutoffs[-1]
+
+    def features_at(self, market: "Market", *, as_of: datetime) -> tuple[Feature, ...]:
+        """Return the features that :meth:`fit` would learn from, without learning.
+
+        Parameters
+        ----------
+        market : Market
+            The tables.
+        as_of : datetime
+            When it would learn.
+
+        Returns
+        -------
+        tuple of Feature
+            Those that could be chosen at the first origin.
+
+        Raises
+        ------
+        DeclinedError
+            Where it could not learn.
+        """
+        self._require_tables(market)
+        plan = self._plan(market, as_of)
+        if not plan.origins:
+            raise declined_to_judge(self.question)
+        return features_of_plan(market, plan, self.features).features
 
     def answer(self, batch: "pa.RecordBatch") -> "pa.Table":
         """Return the answers for some rows of features.
@@ -314,6 +404,23 @@ class SupervisedPredictor:
             )
         features = self._require_fitted().features
         return answers_frame(self, features, market, as_of=as_of, only=only)
+
+    def reasons(self, contacts: "pa.StringArray", *, as_of: datetime) -> "pa.Table":
+        """Return why contacts that are known have no answer.
+
+        Parameters
+        ----------
+        contacts : pyarrow.StringArray
+            Who has none.
+        as_of : datetime
+            When they were asked about.
+
+        Returns
+        -------
+        pyarrow.Table
+            ``contact_id, predictor, reason``.
+        """
+        return without_answer(self.question, contacts, as_of=as_of)
 
     def shortfall(self, market: "Market", *, as_of: datetime) -> str:
         """Return what the predictor lacks to learn, without learning.
@@ -370,8 +477,7 @@ class SupervisedPredictor:
         predictor = cls(**card["parameters"])
         learner = predictor.question.candidates.make(card["learner"])
         fitted = Fitted.restore(Path(folder), card, learner)
-        if card["features_given"]:
-            predictor.features = fitted.features
+        predictor.features = _as_asked(card.get("features_asked"))
         predictor._fitted = fitted
         return predictor
 
@@ -419,48 +525,20 @@ class SupervisedPredictor:
             most_rows=self.most_rows,
         )
 
-    def _answers(self, market: "Market", as_of: datetime, only: "pa.Table | None") -> "pa.Table":
-        import pyarrow as pa
+    def _asking(self, market: "Market", as_of: datetime) -> Asking:
+        return Asking(self._require_fitted(), self.question, market, as_of=as_of)
 
-        features = self._require_fitted().features
-        if is_on_spark(market):
-            with lent(market, only) as chosen:
-                found = self.predict_on_spark(market, as_of=as_of, only=chosen)
-                return found.toArrow().sort_by(CONTACT_ID).combine_chunks()
-        spec = SnapshotSpec(self.question.eligible, features)
-        batches = build(market, spec, cutoffs=[as_of], only=only)
-        return pa.concat_tables([self.answer(batch) for batch in batches])
 
-    def reasons(self, contacts: Sequence[str], *, as_of: datetime) -> "pa.Table":
-        """Return why contacts that are known have no answer.
+def _as_plain(asked: tuple[Feature | str, ...] | None) -> list[Any] | None:
+    if asked is None:
+        return None
+    return [one if isinstance(one, str) else one.to_dict() for one in asked]
 
-        Parameters
-        ----------
-        contacts : sequence of str
-            Who has none.
-        as_of : datetime
-            When they were asked about.
 
-        Returns
-        -------
-        pyarrow.Table
-            ``contact_id, predictor, reason``.
-        """
-        return self._missing(list(contacts), set(contacts), as_of)
-
-    def _missing(self, contacts: list[str], known: set[str], as_of: datetime) -> "pa.Table":
-        import pyarrow as pa
-
-        moment = f"at {as_of.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        gate = f"is not among those asked about, '{self.question.eligible}', {moment}"
-        reasons = [gate if contact in known else f"is not known {moment}" for contact in contacts]
-        return pa.table(
-            {
-                CONTACT_ID: pa.array(contacts, pa.string()),
-                "predictor": pa.array([self.name] * len(contacts), pa.string()),
-                "reason": pa.array(reasons, pa.string()),
-            }
-        )
+def _as_asked(plain: list[Any] | None) -> tuple[Feature | str, ...] | None:
+    if plain is None:
+        return None
+    return tuple(one if isinstance(one, str) else Feature.from_dict(one) for one in plain)
 
 
 def _distinct_ids(contacts: Sequence[str]) -> list[str]:

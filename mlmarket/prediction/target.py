@@ -44,8 +44,8 @@ class TargetModel(SupervisedPredictor):
         Within which time, such as ``30D``.
     eligible : str, optional
         Of whom, such as ``event login within 90D``; by default of every contact.
-    features : sequence of Feature, optional
-        By default all that the tables allow.
+    features : sequence of Feature or str, optional
+        Features, and names of sets; by default all that the tables allow.
     estimator : sklearn.base.ClassifierMixin, optional
         In place of the default model.
     own_estimator : bool, default False
@@ -69,7 +69,7 @@ class TargetModel(SupervisedPredictor):
         label: str,
         horizon: str | timedelta,
         eligible: str | None = None,
-        features: Sequence[Feature] | None = None,
+        features: Sequence[Feature | str] | None = None,
         estimator: Any = None,  # noqa: ANN401 - untyped upstream
         own_estimator: bool = False,
     ) -> None:
@@ -121,6 +121,7 @@ def from_estimator(
     label: str,
     horizon: str | timedelta,
     eligible: str | None = None,
+    features: Sequence[Feature | str] | None = None,
 ) -> TargetModel:
     """Return a predictor that uses a scikit-learn classifier.
 
@@ -136,6 +137,8 @@ def from_estimator(
         Within which time, such as ``30D``.
     eligible : str, optional
         Of whom; by default of every contact.
+    features : sequence of Feature or str, optional
+        Features, and names of sets; by default all that the tables allow.
 
     Returns
     -------
@@ -149,4 +152,11 @@ def from_estimator(
         Where one of them cannot be read, or the estimator gives no probabilities.
     """
     require_probabilities(estimator)
-    return TargetModel(name, label=label, horizon=horizon, eligible=eligible, estimator=estimator)
+    return TargetModel(
+        name,
+        label=label,
+        horizon=horizon,
+        eligible=eligible,
+        features=features,
+        estimator=estimator,
+    )

@@ -4,7 +4,7 @@ Snapshots are taken at cutoffs a step apart, counted back from the last label wi
 A model that stands at an origin learns only from cutoffs whose windows had ended by then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, cast
@@ -17,7 +17,7 @@ from mlmarket.features import Behaviour, SnapshotSpec, build, label_complete_unt
 from mlmarket.features.labels import compile_label, refuse_open_windows
 from mlmarket.features.rows import known_rows, matches, tables_of
 from mlmarket.market.columns import AS_OF, AVAILABLE_AT, CONTACT_ID, OCCURRED_AT
-from mlmarket.market.time import day_start
+from mlmarket.market.time import day_start, to_utc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +79,12 @@ class TrainingPlan:
     origins: tuple[datetime, ...]
     cutoffs: tuple[datetime, ...]
     most_cutoffs: int
+
+    @property
+    def instants(self) -> frozenset[datetime]:
+        """Every cutoff and origin that is looked from."""
+        learned = (cutoff for origin in self.origins for cutoff in self.closed_at(origin))
+        return frozenset({*self.cutoffs, *self.origins, *learned})
 
     def closed_at(self, origin: datetime) -> tuple[datetime, ...]:
         """Return the cutoffs a model may learn from when it stands at an origin.
@@ -209,6 +215,9 @@ class Snapshots:
         How many cutoffs will be read together.
     latest : datetime
         The last of them.
+    planned : sequence of datetime, optional
+        Cutoffs that will be asked for: they are read together, which takes one look at each
+        contact's past instead of one a cutoff.
     """
 
     def __init__(
@@ -220,11 +229,13 @@ class Snapshots:
         most_rows: int,
         cutoffs: int,
         latest: datetime,
+        planned: Collection[datetime] = (),
     ) -> None:
         self.market = market
         self.spec = spec
         self.known_at = known_at
         self._only = _sample(market, latest, most_rows, cutoffs)
+        self._planned = frozenset(planned)
         self._late = spec.label is not None and _may_be_late(market, spec.label)
         self._read: dict[datetime, tuple[pd.DataFrame, npt.NDArray[np.object_]]] = {}
         self._labels: dict[tuple[datetime, datetime | None], npt.NDArray[np.int8]] = {}
@@ -264,16 +275,26 @@ class Snapshots:
         )
 
     def _one(self, cutoff: datetime, known_at: datetime | None) -> Rows:
-        import pyarrow as pa
-
         if cutoff not in self._read:
-            bare = replace(self.spec, label=None, horizon=None)
-            batches = build(self.market, bare, cutoffs=[cutoff], only=self._only)
-            frame = pa.Table.from_batches(batches).to_pandas()
-            contacts = frame[CONTACT_ID].to_numpy(dtype=object)
-            self._read[cutoff] = frame.drop(columns=[CONTACT_ID, AS_OF]), contacts
+            self._read_features(sorted(self._planned - self._read.keys() | {cutoff}))
         features, contacts = self._read[cutoff]
         return Rows(features, self._label(cutoff, contacts, known_at), contacts)
+
+    def _read_features(self, cutoffs: Sequence[datetime]) -> None:
+        """Read what was known at some cutoffs, of which batches come in turns."""
+        import pyarrow as pa
+
+        bare = replace(self.spec, label=None, horizon=None)
+        parts: dict[datetime, list[pa.RecordBatch]] = {to_utc(one): [] for one in cutoffs}
+        schema = None
+        for batch in build(self.market, bare, cutoffs=cutoffs, only=self._only):
+            schema = batch.schema
+            if batch.num_rows:
+                parts[batch.column(AS_OF)[0].as_py()].append(batch)
+        for cutoff in cutoffs:
+            frame = pa.Table.from_batches(parts.pop(to_utc(cutoff)), schema).to_pandas()
+            contacts = frame[CONTACT_ID].to_numpy(dtype=object)
+            self._read[cutoff] = frame.drop(columns=[CONTACT_ID, AS_OF]), contacts
 
     def _label(
         self, cutoff: datetime, contacts: npt.NDArray[np.object_], known_at: datetime | None

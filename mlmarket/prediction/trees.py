@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from mlmarket.prediction.columns import FeatureColumns
+from mlmarket.prediction.columns import FeatureColumns, FeatureRows
 from mlmarket.prediction.learner import (
     THREADS,
     Floats,
@@ -64,13 +64,15 @@ class BoostedTrees:
         self._columns = FeatureColumns((), {})
         self._booster: lgb.Booster | None = None
 
-    def _matrix(self, features: "pd.DataFrame") -> npt.NDArray[np.float32]:
+    def _matrix(self, features: FeatureRows) -> npt.NDArray[np.float32]:
         columns = self._columns
-        coded = np.empty((len(features), len(columns.categories)), dtype=np.float32)
-        for place, name in enumerate(columns.categories):
+        first = len(columns.numbers)
+        matrix = np.empty((len(features), first + len(columns.categories)), dtype=np.float32)
+        columns.fill(features, matrix)
+        for place, name in enumerate(columns.categories, first):
             codes = columns.codes(features, name)
-            coded[:, place] = np.where(codes < 0, np.nan, codes)
-        return np.hstack([columns.values(features).astype(np.float32), coded])
+            matrix[:, place] = np.where(codes < 0, np.nan, codes)
+        return matrix
 
     def _parameters(self) -> dict[str, Any]:
         return {
@@ -107,7 +109,7 @@ class BoostedTrees:
         self._booster = lgb.train(parameters, rows, num_boost_round=self.trees)
         return self
 
-    def predict(self, features: "pd.DataFrame") -> Floats:
+    def predict(self, features: FeatureRows) -> Floats:
         """Return a probability for each row; see :class:`Learner`."""
         booster = self._trained()
         if not len(features):

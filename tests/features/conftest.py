@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -68,6 +68,12 @@ SCHEMAS = {
 
 Rows = Sequence[dict[str, Any]]
 MakeMarket = Callable[..., Market]
+
+
+@pytest.fixture(scope="session")
+def as_of() -> datetime:
+    """Return an instant to look from."""
+    return datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,17 @@ from datetime import UTC, date, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from mlmarket.features import SnapshotSpec, build, choose_attributes, default_features
+from mlmarket.errors import ConfigurationError
+from mlmarket.features import (
+    SnapshotSpec,
+    build,
+    choose_attributes,
+    choose_features,
+    count,
+    default_features,
+    feature_set,
+    recency,
+)
 from mlmarket.market.settings import MarketSettings, TableSettings
 
 AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
@@ -135,3 +145,53 @@ def test_only_features_of_tables_and_columns_that_are_there_are_chosen(make_mark
     assert {"order_recency", "send_count_30d", "open_rate_90d"} <= names
     assert not {"order_total", "click_count_30d", "unsubscribe_recency"} & names
     assert _build(market, features).num_rows == 1
+
+
+def _order(**more):
+    return {"contact_id": "a", "order_id": "1", "ordered_at": THEN, "is_return": False, **more}
+
+
+def test_what_is_asked_for_keeps_its_name_and_joins_the_sets(make_market):
+    market = make_market(contacts=[{"contact_id": "a"}], orders=[_order()], events=[_event("x")])
+    mine = count("event x where value > 3", name="x_count_7d")
+    chosen = choose_features(market, ["default", mine, recency("order")], as_of=AS_OF).features
+    names = [feature.name for feature in chosen]
+    assert names[-2:] == ["x_count_7d", "order_recency"]
+    assert names.count("order_recency") == 1
+    assert "x_count_7d_2" in names
+    assert set(default_features(market, as_of=AS_OF)) - set(chosen) == {count("event x", "7D")}
+
+
+def test_a_set_gives_what_its_tables_allow(make_market):
+    market = make_market(contacts=[{"contact_id": "a", "age": 3}], orders=[_order()])
+    assert feature_set("messaging", market, as_of=AS_OF) == ()
+    shop = feature_set("shop", market, as_of=AS_OF)
+    others = set(shop) - set(default_features(market, as_of=AS_OF))
+    assert {feature.name for feature in others} == {"order_last", "order_last_per_mean"}
+    only = choose_features(market, ["attributes"], as_of=AS_OF)
+    assert [feature.name for feature in only.features] == ["age"]
+    assert dict(only.left_out).keys() == {"country", "order_count"}
+    assert choose_features(market, ["shop"], as_of=AS_OF).left_out == ()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "what"),
+    [
+        (["shp"], "no set of features called 'shp'"),
+        (["messaging"], "The tables allow no feature of messaging"),
+        ([], "no feature of an empty list"),
+        (["default", count("return", name="order_recency")], "called 'order_recency'"),
+        ([count("order", name="N"), count("return", name="n")], "called 'n'"),
+    ],
+)
+def test_a_choice_that_means_nothing_is_refused(make_market, wanted, what):
+    market = make_market(contacts=[{"contact_id": "a"}], orders=[_order()])
+    with pytest.raises(ConfigurationError, match=what) as caught:
+        choose_features(market, wanted, as_of=AS_OF)
+    assert str(caught.value).count("\n") == 2
+
+
+def test_no_other_name_is_a_set(make_market):
+    market = make_market(contacts=[{"contact_id": "a"}], orders=[_order()])
+    with pytest.raises(ConfigurationError, match="did you mean 'shop'"):
+        feature_set("shp", market, as_of=AS_OF)

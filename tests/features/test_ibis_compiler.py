@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from mlmarket.errors import ConfigurationError
+from mlmarket.errors import ConfigurationError, MlmarketError
 from mlmarket.features import (
     Behaviour,
     Feature,
@@ -28,10 +28,13 @@ from mlmarket.features import (
     first_touch,
     gap_mean,
     gap_std,
+    last,
     maximum,
     mean,
+    minimum,
     ratio,
     recency,
+    share_by,
     total,
     trend,
 )
@@ -65,7 +68,10 @@ def _features_of(text: str, place: int) -> list[Feature]:
         count(text, "7D", name=f"count_7d_{place}"),
         total(text, "7D", name=f"total_7d_{place}"),
         mean(text, name=f"mean_{place}"),
+        minimum(text, name=f"minimum_{place}"),
         maximum(text, "30D", name=f"maximum_30d_{place}"),
+        last(text, name=f"last_{place}"),
+        last(text, "7D", name=f"last_7d_{place}"),
         recency(text, name=f"recency_{place}"),
         first_touch(text, name=f"first_{place}"),
         days_active(text, name=f"days_{place}"),
@@ -233,6 +239,7 @@ def _expected(feature: Feature, acts: list[Act], contact: str, as_of: datetime):
     window = feature.window
     rows = [act for act in past if window is None or act.at > as_of - window]
     values = [act.value for act in rows if act.value is not None]
+    latest = [(act.at, act.value) for act in rows if act.value is not None]
     ages = [(as_of - act.at) / DAY for act in rows]
     days = sorted({(as_of - act.at) // DAY for act in rows})
     gaps = [later - earlier for earlier, later in pairwise(days)]
@@ -241,7 +248,9 @@ def _expected(feature: Feature, acts: list[Act], contact: str, as_of: datetime):
         Operation.COUNT: lambda: len(rows),
         Operation.TOTAL: lambda: float(sum(values)),
         Operation.MEAN: lambda: float(sum(values)) / len(values) if values else None,
+        Operation.MINIMUM: lambda: min(values, default=None),
         Operation.MAXIMUM: lambda: max(values, default=None),
+        Operation.LAST: lambda: max(latest, default=(None, None))[1],
         Operation.RECENCY: lambda: min(ages, default=None),
         Operation.FIRST_TOUCH: lambda: max(ages, default=None),
         Operation.DAYS_ACTIVE: lambda: len(days),
@@ -269,7 +278,15 @@ def _assert_equal(frame: pd.DataFrame, features: tuple[Feature, ...], acts: list
 
 
 def _build(market, spec, cutoffs, **options) -> pd.DataFrame:
-    return pa.Table.from_batches(build(market, spec, cutoffs=cutoffs, **options)).to_pandas()
+    """Build by both engines, which have to agree to the last digit."""
+    reference, swept = (
+        pa.Table.from_batches(build(market, spec, cutoffs=cutoffs, engine=engine, **options))
+        for engine in ("reference", "auto")
+    )
+    assert swept.schema == reference.schema
+    frame = reference.to_pandas()
+    pd.testing.assert_frame_equal(swept.to_pandas(), frame, rtol=1e-14, atol=0)
+    return frame
 
 
 def _known_then(as_of: datetime) -> list[str]:
@@ -427,3 +444,23 @@ def test_the_notebook_frame_keeps_the_rows_that_were_given(make_market):
     frame = feature_frame(market, contacts=asked, features=[count("order")])
     assert frame["note"].tolist() == ["x", "y", "z"]
     assert frame["order_count"].fillna(-1).tolist() == [-1, 1, 0]
+
+
+def test_shares_are_taken_by_what_an_item_is(make_market):
+    items = pa.table({"item_id": ["i1", "i2", "i3"], "category": ["Shoes", "Bags", None]})
+    rows = [_order("a", AS_OF - DAY, item_id=item) for item in ("i1", "i1", "i2", "i3", None)]
+    rows.append(_order("b", AS_OF - DAY, item_id="gone"))
+    market = _market(make_market, {"orders": rows, "items": items})
+    shares = share_by("order where value > 0", "item_category", ["Shoes", "Bags"], "30D")
+    frame = _build(market, SnapshotSpec(None, shares), [AS_OF]).set_index("contact_id")
+    assert list(frame.columns[1:]) == ["order_share_shoes_30d", "order_share_bags_30d"]
+    assert frame.iloc[:2, 1:].to_numpy().tolist() == [[0.4, 0.2], [0.0, 0.0]]
+    assert frame.loc["c"].isna().sum() == 2
+
+
+def test_a_category_of_items_that_is_not_there_is_named(make_market):
+    items = pa.table({"item_id": ["i1"], "category": ["Shoes"]})
+    market = _market(make_market, {"orders": [_order("a", AS_OF - DAY)], "items": items})
+    shares = share_by("order", "item_categry", ["Shoes"])
+    with pytest.raises(MlmarketError, match="item_category"):
+        _build(market, SnapshotSpec(None, shares), [AS_OF])

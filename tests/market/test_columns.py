@@ -51,7 +51,7 @@ def test_the_document_names_the_columns_and_types_of_behaviour():
 
 def test_every_configuration_in_the_document_is_valid():
     examples = re.findall(r"```toml\n(.*?)```", DOCUMENT, re.DOTALL)
-    assert len(examples) == 2
+    assert len(examples) == 3
     for example in examples:
         validate_settings(MarketSettings, tomllib.loads(example), file="mlmarket.toml")
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlmarket.errors import ConfigurationError
-from mlmarket.market import ContractViolationError, TableSettings
+from mlmarket.market import ContractViolationError, EngineSettings, TableSettings
 from mlmarket.market.connect import (
     Source,
     Workbench,
@@ -19,6 +19,7 @@ from mlmarket.market.connect import (
     on_one_connection,
     to_arrow,
 )
+from mlmarket.market.machine import memory_of_machine
 
 
 def test_a_file_is_found_relative_to_the_configuration(tmp_path):
@@ -102,6 +103,16 @@ def test_closing_a_workbench_removes_its_folder_at_once(tmp_path):
 def test_the_session_of_a_workbench_is_in_utc(tmp_path):
     rows = Workbench(tmp_path).connection.raw_sql("SELECT current_setting('TimeZone')")
     assert rows.fetchall() == [("UTC",)]
+
+
+def test_a_workbench_takes_no_more_of_the_machine_than_it_may(tmp_path):
+    engine = EngineSettings(memory="300MB", threads=1)
+    connection = Workbench(tmp_path, engine=engine).connection
+    query = "SELECT current_setting('memory_limit'), current_setting('threads')"
+    assert connection.raw_sql(query).fetchall() == [("286.1 MiB", 1)]
+    half = Workbench(tmp_path).connection.raw_sql(query).fetchall()[0][0]
+    assert half.endswith("iB")
+    assert EngineSettings().memory_bytes == memory_of_machine() // 2
 
 
 def test_a_frame_is_described_by_its_kind(tmp_path):

@@ -2,6 +2,7 @@ import gc
 import tempfile
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import ibis
@@ -16,6 +17,7 @@ from mlmarket.errors import ConfigurationError
 from mlmarket.market import (
     BusinessSettings,
     ContractViolationError,
+    EngineSettings,
     Market,
     MarketSettings,
     TableSettings,
@@ -363,3 +365,28 @@ def test_rows_from_after_an_instant_change_nothing_that_was_known_then(
     assert before == after
     if not derived:
         assert _known(orders, contacts, events) == before
+
+
+def test_a_market_may_be_opened_with_less_of_the_machine(tmp_path):
+    frame = pd.DataFrame({"contact_id": ["a"], "order_id": ["1"], "ordered_at": ["2026-05-01"]})
+    frame.to_csv(tmp_path / "orders.csv", index=False)
+    (tmp_path / "scratch").mkdir()
+    text = '[engine]\nmemory = "400MB"\nscratch = "scratch"\n[tables.orders]\n'
+    (tmp_path / "mlmarket.toml").write_text(f'{text}source = "orders.csv"\ntimezone = "UTC"\n')
+    query = "SELECT current_setting('memory_limit')"
+    with_file = Market.open(tmp_path / "mlmarket.toml")
+    limit = with_file.workbench.connection.raw_sql(query).fetchall()
+    assert limit == [("381.4 MiB",)]
+    assert with_file.workbench.folder.parent == tmp_path / "scratch"
+    given = Market.open(tmp_path / "mlmarket.toml", engine=EngineSettings(memory="300MB"))
+    assert given.workbench.connection.raw_sql(query).fetchall() == [("286.1 MiB",)]
+    assert given.workbench.folder.parent == Path(tempfile.gettempdir())
+
+
+@pytest.mark.parametrize(
+    ("memory", "what"), [("100MB", "too little to work with"), ("8G", "is not a size of memory")]
+)
+def test_memory_that_cannot_be_meant_is_refused(memory, what):
+    with pytest.raises(ConfigurationError, match=what) as refused:
+        EngineSettings(memory=memory)
+    assert str(refused.value).count("\n") == 2

@@ -76,6 +76,44 @@ def test_a_question_that_changed_is_learned_again(own_shop: Path, night_of: Open
     assert answering(night_of(own_shop, 21)) == ["churn"]
 
 
+def test_a_declaration_that_changed_is_learned_again(own_shop: Path, night_of: Opens) -> None:
+    add(own_shop, '[features.early]\noperation = "count"\nof = "order"\nwindow = "9D"\n')
+    config = own_shop / "mlmarket.toml"
+    text = config.read_text(encoding="utf-8")
+    chosen = '[predict.churn]\nfeatures = ["attributes", "early"]\n'
+    text = text.replace("[predict.churn]\n", chosen)
+
+    def known() -> list[str]:
+        night = night_of(own_shop, 22)
+        store = ModelStore(night.workspace, night.settings)
+        return [p.name for p in predictors_of(night.settings) if store._latest(p, night.day)]
+
+    assert known() == []
+    config.write_text(text, encoding="utf-8")
+    night = night_of(own_shop, 22)
+    store = ModelStore(night.workspace, night.settings)
+    found = store.answering(night.market(), as_of=night.as_of, night=night.day)
+    purchase, churn = (one.evidence_.features for one in found.predictors)
+    assert {"early", "order_trend_90d"} <= set(purchase)
+    assert {"early", "order_recency"} <= set(churn)
+    assert "order_trend_90d" not in churn
+    assert known() == ["purchase", "churn"]
+    config.write_text(text.replace('["attributes", "early"]', '["early"]'), encoding="utf-8")
+    assert known() == ["purchase"]
+    config.write_text(text.replace('"9D"', '"8D"'), encoding="utf-8")
+    assert known() == []
+
+
+def test_a_declaration_that_the_tables_cannot_answer_stops_the_night_first(
+    own_shop: Path, night_of: Opens
+) -> None:
+    add(own_shop, '[features.late]\noperation = "count"\nof = "order where vaule > 3"\n')
+    night = night_of(own_shop, 22)
+    with pytest.raises(ConfigurationError, match=r"Feature 'late'.*no column 'vaule'"):
+        run_night(night)
+    assert night.folder.result("models") is None
+
+
 def test_a_night_of_the_past_never_uses_a_model_of_its_future(
     own_shop: Path, night_of: Opens
 ) -> None:

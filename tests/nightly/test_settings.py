@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from mlmarket.errors import ConfigurationError
+from mlmarket.features import first_touch
 from mlmarket.nightly import NightSettings, load_settings, open_night
+
+DECLARED = '[features.young]\noperation = "first_touch"\nof = "order"\n'
 
 
 def read(folder: Path, text: str) -> NightSettings:
@@ -28,7 +31,15 @@ def read(folder: Path, text: str) -> NightSettings:
         ('[publish]\nconection = "x"\n', "connection"),
         ("[quality]\nmost_chang = 0.1\n", "most_change"),
         ('[output]\nfoldr = "x"\n', "folder"),
+        ('[engine]\nmemry = "8GB"\n', "memory"),
+        ('[engine]\nmemory = "8G"\n', "8GB"),
         ('[hooks]\non_failur = "x"\n', "on_failure"),
+        ('[features.x]\noperation = "count"\noff = "order"\n', "of"),
+        ('[predict.purchase]\nfeatures = ["shp"]\n', "shop"),
+        (
+            DECLARED + '[predict.up]\nlabel = "event x"\nhorizon = "9D"\nfeatures = ["yong"]',
+            "young",
+        ),
         ('[engine]\nnam = "spark"\n', "name"),
     ],
 )
@@ -44,6 +55,8 @@ def test_an_unknown_key_in_any_section_is_refused_with_the_near_one(
 @pytest.mark.parametrize(
     "text",
     [
+        "[predict.purchase]\nfeatures = []\n",
+        '[features.x]\noperation = "count"\n',
         '[predict.up]\nlabel = "event upgrade"\n',
         '[predict.up]\nhorizon = "30D"\n',
         '[predict.purchase]\nlabel = "event upgrade"\n',
@@ -70,9 +83,21 @@ def test_a_wrong_value_is_refused_in_three_lines(tmp_path: Path, text: str) -> N
 def test_where_results_go_does_not_change_them(tmp_path: Path) -> None:
     plain = read(tmp_path, "[models]\n").fingerprint()
     elsewhere = '[output]\nfolder = "x"\n[hooks]\non_failure = "y"\n[publish]\nconnection = "z"\n'
+    elsewhere += '[engine]\nmemory = "2GB"\nthreads = 1\nscratch = "w"\n'
     assert read(tmp_path, elsewhere).fingerprint() == plain
     assert read(tmp_path, '[engine]\nname = "spark"\nbuckets = 2\n').fingerprint() == plain
     assert read(tmp_path, "[journeys]\nholdout = 0.1\n").fingerprint() != plain
+
+
+def test_declared_features_join_the_default_ones_or_are_chosen(tmp_path: Path) -> None:
+    young = first_touch("order", name="young")
+    assert read(tmp_path, "").features_of("purchase") is None
+    plain = read(tmp_path, DECLARED)
+    assert plain.features_of("purchase") == ("default", young)
+    chosen = read(tmp_path, DECLARED + '[predict.churn]\nfeatures = ["shop", "young"]\n')
+    assert chosen.features_of("purchase") == ("default", young)
+    assert chosen.features_of("churn") == ("shop", young)
+    assert len({one.fingerprint() for one in (read(tmp_path, ""), plain, chosen)}) == 3
 
 
 def test_the_engine_of_a_command_takes_the_place_of_the_configured_one(tmp_path: Path) -> None:

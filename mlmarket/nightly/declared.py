@@ -1,0 +1,43 @@
+"""Do the features that a configuration declares fit the tables there are?"""
+
+from typing import TYPE_CHECKING
+
+from mlmarket.features import check_features, choose_features, declared_features
+from mlmarket.market import Market
+from mlmarket.market.report import Note
+from mlmarket.nightly.models import predictors_of
+
+if TYPE_CHECKING:
+    from mlmarket.nightly.night import Night
+
+__all__ = ["check_declared"]
+
+
+def check_declared(night: "Night", market: Market) -> tuple[Note, ...]:
+    """Refuse declared features that the tables cannot answer, before anything is trained.
+
+    Parameters
+    ----------
+    night : Night
+        Its configuration.
+    market : Market
+        The tables.
+
+    Returns
+    -------
+    tuple of Note
+        Types of behaviour that never occur.
+
+    Raises
+    ------
+    ConfigurationError
+        With the feature's name: where a table, column or attribute is missing, a condition cannot
+        be read, or a name is taken.
+    """
+    declared = declared_features(night.settings.features)
+    features = [feature for found in declared.values() for feature in found]
+    notes = check_features(market, features, as_of=night.as_of)
+    for predictor in predictors_of(night.settings):
+        if predictor.features is not None and all(map(market.has, predictor.needs)):
+            choose_features(market, predictor.features, as_of=night.as_of)
+    return notes
