@@ -32,8 +32,10 @@ from mlmarket.features import (
     first_touch,
     gap_mean,
     gap_std,
+    last,
     maximum,
     mean,
+    minimum,
     recency,
     total,
     trend,
@@ -59,7 +61,14 @@ class Difference:
 def features_of(market: Market, as_of: datetime) -> tuple[Feature, ...]:
     """Return what the market allows, and every operation over purchases and events."""
     allowed = default_features(market, as_of=as_of)
-    kinds = ("order", "return", "click", "event page_view | cart_add", "outcome won")
+    kinds = (
+        "order",
+        "order where item_price > 30",
+        "return",
+        "click",
+        "event page_view | cart_add",
+        "outcome won",
+    )
     more = [
         feature
         for place, kind in enumerate(kinds)
@@ -67,6 +76,8 @@ def features_of(market: Market, as_of: datetime) -> tuple[Feature, ...]:
             count(kind, "7D", name=f"own_{place}_count_7d"),
             total(kind, "180D", name=f"own_{place}_total_180d"),
             mean(kind, "180D", name=f"own_{place}_mean_180d"),
+            minimum(kind, "180D", name=f"own_{place}_minimum_180d"),
+            last(kind, name=f"own_{place}_last"),
             maximum(kind, name=f"own_{place}_maximum"),
             recency(kind, name=f"own_{place}_recency"),
             first_touch(kind, name=f"own_{place}_first_touch"),

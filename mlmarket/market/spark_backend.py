@@ -27,6 +27,10 @@ from pyspark.sql.types import TimestampType
 
 __all__ = ["SparkConnection"]
 
+_SPACES: Final = " \t\n\r\v\f"
+_MISREAD: Final = frozenset("\a\v\f")
+"""What sqlglot writes with a backslash and a letter, which Spark takes for the letter."""
+
 _NUMBER: Final = r"[0-9][.]?\s*$|^\s*[+-]?[A-Za-z]+\s*$"
 
 
@@ -34,6 +38,27 @@ class _Compiler(PySparkCompiler):
     """Ibis's compiler, with what it writes wrongly put right."""
 
     __slots__ = ()
+
+    def visit_NonNullLiteral(  # noqa: N802
+        self,
+        op: ops.Literal,
+        *,
+        value: Any,  # noqa: ANN401
+        dtype: dt.DataType,
+    ) -> sge.Expression | None:
+        if dtype.is_string() and not _MISREAD.isdisjoint(value):
+            return self._spelt(value)
+        written: sge.Expression | None = super().visit_NonNullLiteral(op, value=value, dtype=dtype)
+        return written
+
+    def _spelt(self, text: str) -> sge.Expression:
+        """Return text by its bytes: Spark does not know the signs that sqlglot writes for some."""
+        spelt: sge.Expression = self.cast(self.f.unhex(text.encode().hex()), dt.string)
+        return spelt
+
+    def visit_Strip(self, op: ops.Strip, *, arg: sge.Expression) -> sge.Expression:  # noqa: ARG002, N802
+        stripped: sge.Expression = self.f.anon.btrim(arg, self._spelt(_SPACES))
+        return stripped
 
     def visit_TryCast(  # noqa: N802
         self, op: ops.TryCast, *, arg: sge.Expression, to: dt.DataType

@@ -82,7 +82,9 @@ FLOATS = [
     math.inf,
     None,
 ]
-IDS = ["00123", " a ", "", "  ", "ä|b", "日本", "tab\tinside", "17850.0", None]
+# Ibis and sqlglot write the end of a page as a letter that Spark would take away.
+WORDS = ["few ", " five", "staff", "\fform\v", " vivaf\n", "\tava\r", "a\vb", "\\f", "f"]
+IDS = [*WORDS, "00123", " a ", "", "  ", "ä|b", "日本", "tab\tinside", "17850.0", None]
 TRUTHS = ["true", "TRUE", "T", "yes", "Y", "1", " 1.0 ", "false", "No", "0", "maybe", "", None]
 ZONES = [None, "UTC", "Europe/Berlin", "America/Santiago", "Australia/Lord_Howe", "Asia/Kolkata"]
 

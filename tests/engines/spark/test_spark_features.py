@@ -25,8 +25,10 @@ from mlmarket.features import (
     first_touch,
     gap_mean,
     gap_std,
+    last,
     maximum,
     mean,
+    minimum,
     ratio,
     recency,
     total,
@@ -44,7 +46,7 @@ PEOPLE = [*(f"c{n:02d}" for n in range(30)), "ä ö|日本", "O'Brien\\n", "sile
 BEHAVIOURS = (
     "order",
     "return",
-    "order where value > 20",
+    "order where value > 20 and item_category = 'Schuhe|ß'",
     "event visit | cart",
     'event "Page View" where value is not null',
     'event "it\'s" where value / 0 > 1 or value % 3 = 1',
@@ -63,7 +65,9 @@ def _features_of(text: str, place: int) -> list[Feature]:
         count(text, "7D", name=f"count_7d_{place}"),
         total(text, "7D", name=f"total_7d_{place}"),
         mean(text, name=f"mean_{place}"),
+        minimum(text, "30D", name=f"minimum_30d_{place}"),
         maximum(text, "30D", name=f"maximum_30d_{place}"),
+        last(text, name=f"last_{place}"),
         recency(text, name=f"recency_{place}"),
         first_touch(text, name=f"first_{place}"),
         days_active(text, name=f"days_{place}"),
@@ -128,6 +132,7 @@ def _tables(seed: int) -> dict[str, pa.Table]:
         500,
         order_id=lambda: log.pick(["1", "2"]),
         ordered_at=log.moment,
+        item_id=lambda: log.pick([None, "i1", "i2", "gone"]),
         amount=log.value,
         available_at=log.late,
         is_return=lambda: log.pick([False, False, True]),
@@ -171,9 +176,19 @@ def _tables(seed: int) -> dict[str, pa.Table]:
     ]
     times = {"created_at", "ordered_at", "occurred_at", "available_at", "sent_at"}
     times |= {"opened_at", "clicked_at", "unsubscribed_at"}
-    kinds = {"amount": MONEY, "value": MONEY, "is_return": pa.bool_(), "age": pa.float64()}
+    kinds = {
+        "amount": MONEY,
+        "price": MONEY,
+        "value": MONEY,
+        "is_return": pa.bool_(),
+        "age": pa.float64(),
+    }
     kinds |= {"is_machine_open": pa.bool_()} | dict.fromkeys(times, TIME)
     given = {
+        "items": [
+            {"item_id": "i1", "category": "Schuhe|ß", "price": Decimal("9.99")},
+            {"item_id": "i2", "category": None, "price": None},
+        ],
         "contacts": contacts,
         "orders": orders,
         "events": events,
