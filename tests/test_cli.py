@@ -338,7 +338,7 @@ def test_a_wrong_declaration_is_refused_by_check(shop: Path, runner: Runs) -> No
 def test_runs_report_and_explain_tell_of_the_last_night(shop: Path, runner: Runs) -> None:
     code, told, _ = runner(shop, "runs")
     assert code == 0
-    assert re.match(r"2026-06-20  check [\d.]+s  models .* total [\d.]+s  peak \d+ MB", told)
+    assert re.match(r"2026-06-20  check [\d.]+s  models .* total [\d.]+s  peak [\d,]+ MB", told)
     code, told, _ = runner(shop, "report")
     assert code == 0
     assert "about to leave" in told

@@ -429,22 +429,21 @@ def share_by(
     """
     if isinstance(values, str) or not values:
         raise ConfigurationError(
-            f"The shares of '{of}' by '{by}' name no value.",
+            f"The shares of '{of}' by '{by}' name {'one text' if values else 'no value'}, not a list.",
             "Each value becomes a column, and columns do not depend on the rows of one night.",
             f"list them: share_by('order', '{by}', ['shoes', 'bags']).",
         )
     behaviour = Behaviour.parse(of)
     below = count(behaviour, window)
     stem = name or f"{behaviour.label}_share"
-    span = f"_{below.window.days}d" if below.window and not name else ""
-    return tuple(
-        ratio(
-            count(_with_value(behaviour, by, value), window),
-            below,
-            name=f"{stem}_{re.sub(r'[^a-z0-9]+', '_', value.lower()).strip('_')}{span}",
-        )
-        for value in values
-    )
+    span = f"_{below.window.days}d" if below.window else ""
+    shares = []
+    for value in values:
+        word = re.sub(r"[^a-z0-9]+", "_", value.lower()).strip("_")
+        those = _with_value(behaviour, by, value)
+        above = count(those, window, name=f"{behaviour.label}_count_{word}{span}")
+        shares.append(ratio(above, below, name=f"{stem}_{word}{'' if name else span}"))
+    return tuple(shares)
 
 
 def _with_value(behaviour: Behaviour, by: str, value: str) -> Behaviour:

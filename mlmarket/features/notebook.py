@@ -8,6 +8,7 @@ from mlmarket.errors import ConfigurationError
 from mlmarket.features.cutoffs import normal_cutoffs
 from mlmarket.features.defaults import default_features
 from mlmarket.features.feature import Feature
+from mlmarket.features.parts import refuse_strangers
 from mlmarket.features.snapshots import SnapshotSpec, build
 from mlmarket.market.columns import AS_OF, CONTACT_ID
 from mlmarket.market.connect import to_arrow
@@ -38,8 +39,8 @@ def feature_frame(
     as_of : datetime, optional
         One instant for all contacts.
     contacts : pandas.DataFrame, polars.DataFrame or pyarrow.Table, optional
-        With ``contact_id`` and, unless `as_of` is given, ``as_of``. Its rows, their order and
-        its other columns are kept.
+        With ``contact_id`` and, unless `as_of` is given, ``as_of``. Its rows, their order, its
+        index and its other columns are kept.
     features : sequence of Feature, optional
         By default all that the tables allow at the first of the instants.
 
@@ -104,7 +105,10 @@ def _of_everybody(
 def _chosen(
     market: "Market", features: Sequence[Feature] | None, first: datetime
 ) -> tuple[Feature, ...]:
-    return tuple(features) if features is not None else default_features(market, as_of=first)
+    if features is None:
+        return default_features(market, as_of=first)
+    refuse_strangers(features)
+    return tuple(features)
 
 
 def _as_pandas(frame: object) -> "pd.DataFrame":
@@ -142,7 +146,8 @@ def _joined(
     named = _in_utc(keys)
     left = given.reset_index(drop=True)
     left = left.assign(**{name: named[name] for name in (CONTACT_ID, AS_OF)})
-    return left.merge(built, on=[CONTACT_ID, AS_OF], how="left")
+    found = left.merge(built, on=[CONTACT_ID, AS_OF], how="left")
+    return found.set_axis(given.index, axis="index")
 
 
 def _in_utc(table: "pa.Table") -> "pd.DataFrame":

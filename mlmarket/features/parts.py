@@ -13,12 +13,45 @@ from mlmarket.features.behaviour import Behaviour
 from mlmarket.features.feature import Feature, Operation
 from mlmarket.market.columns import AS_OF, CONTACT_ID
 
-__all__ = ["ELIGIBLE", "base_features", "refuse_names"]
+__all__ = ["ELIGIBLE", "base_features", "refuse_names", "refuse_strangers"]
 
 ELIGIBLE: Final = "eligible"
 """Name under which the rows that make a contact eligible are counted."""
 
 _RESERVED: Final = frozenset({CONTACT_ID, AS_OF, "label"})
+
+
+def refuse_strangers(features: object) -> None:
+    """Refuse what is no list of features.
+
+    Parameters
+    ----------
+    features : object
+        What somebody passed as such.
+
+    Raises
+    ------
+    ConfigurationError
+        With the place of what is none.
+    """
+    if isinstance(features, (Feature, str)) or not isinstance(features, Sequence):
+        raise ConfigurationError(
+            f"Features are given as {type(features).__name__}, not as a list.",
+            "Each of them becomes a column.",
+            "pass a list, such as [count('order', '90D')].",
+        )
+    for place, one in enumerate(features):
+        if not isinstance(one, Feature):
+            hint = "make one with count, total, recency and the like."
+            if isinstance(one, tuple):
+                hint = "share_by gives several: put a star before it, [*share_by(…)]."
+            elif isinstance(one, str):
+                hint = f"pass the features of a set: feature_set({one!r}, market, as_of=…)."
+            raise ConfigurationError(
+                f"Number {place + 1} of the features is a {type(one).__name__}, not a feature.",
+                "Each of them becomes a column.",
+                hint,
+            )
 
 
 def refuse_names(features: Sequence[Feature]) -> None:

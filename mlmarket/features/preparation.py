@@ -23,7 +23,14 @@ from typing import TYPE_CHECKING, Any, Final
 from mlmarket.features.behaviour import Behaviour
 from mlmarket.features.program import BITS, NO_VALUE
 from mlmarket.features.rows import behaviour_rows, matches
-from mlmarket.features.store import FORMAT, MANIFEST, Contents, EventStore, read_contents
+from mlmarket.features.store import (
+    FORMAT,
+    MANIFEST,
+    Contents,
+    EventStore,
+    checksums_of,
+    read_contents,
+)
 from mlmarket.market.columns import AVAILABLE_AT, CONTACT_ID, OCCURRED_AT
 from mlmarket.market.time import instant
 
@@ -213,6 +220,7 @@ class _Writer:
             tail=latest_file,
             contacts=contacts_file,
         )
+        finished = replace(finished, checksums=checksums_of(self.folder, finished))
         _replace_manifest(self.folder, finished)
         self._connection.raw_sql(f"DROP TABLE {_PEOPLE}")
         return EventStore(self.folder, finished)

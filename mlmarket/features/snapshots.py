@@ -16,6 +16,7 @@ from mlmarket.features.feature import Feature
 from mlmarket.features.ibis_compiler import compile_features
 from mlmarket.features.labels import LABEL, compile_label, refuse_open_windows
 from mlmarket.features.operations import refuse_unsupported
+from mlmarket.features.parts import refuse_strangers
 from mlmarket.features.sweeping import Sweep
 from mlmarket.market.columns import AS_OF, CONTACT_ID
 from mlmarket.market.postgres import batches, rows_in_query
@@ -55,8 +56,8 @@ class SnapshotSpec:
     Raises
     ------
     ConfigurationError
-        Where the label has no horizon or a window of its own, or the window of `eligible` is not
-        made of whole days.
+        Where something is no feature, the label has no horizon or a window of its own, or the window
+        of `eligible` is not made of whole days.
     """
 
     eligible: Behaviour | None
@@ -65,6 +66,7 @@ class SnapshotSpec:
     horizon: timedelta | None = None
 
     def __post_init__(self) -> None:
+        refuse_strangers(self.features)
         if self.label is not None and self.horizon is None:
             raise ConfigurationError(
                 f"The label '{self.label}' has no horizon.",
@@ -104,8 +106,8 @@ def build(
     spec : SnapshotSpec
         What to build.
     cutoffs : sequence of datetime, or frame
-        Aware instants for all eligible contacts; or a frame of ``contact_id, as_of``, whose
-        eligible rows are built, each once. A date without a time is its last microsecond where
+        Aware instants for all eligible contacts, each once; or a frame of ``contact_id, as_of``,
+        whose eligible rows are built, each once. A date without a time is its last microsecond where
         the business is.
     known_at : datetime, optional
         Label rows that became available later are not seen.
@@ -131,9 +133,7 @@ def build(
         Where a frame lacks a column, an instant has no zone, or the engine cannot do it.
     """
     if isinstance(cutoffs, Sequence):
-        moments = list(cutoffs)
-        for moment in moments:
-            to_utc(moment)
+        moments = list({to_utc(moment): moment for moment in cutoffs}.values())
         _refuse_open(market, spec, moments, known_at)
         store = choose_engine(market, spec, engine).store
         if store is not None:

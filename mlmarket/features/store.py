@@ -5,6 +5,7 @@ and time, in two Parquet files: a *base*, and a *tail* of the latest days.
 """
 
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,13 +20,23 @@ from mlmarket.features.program import NO_VALUE, Integers
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FORMAT", "MANIFEST", "Bucket", "Contents", "EventStore", "StoredRows", "read_contents"]
+__all__ = [
+    "FORMAT",
+    "MANIFEST",
+    "Bucket",
+    "Contents",
+    "EventStore",
+    "StoredRows",
+    "checksums_of",
+    "read_contents",
+]
 
 FORMAT: Final = 1
 """Of the files; stores of another format are written anew."""
 
 MANIFEST: Final = "store.json"
 
+_BLOCK: Final = 1 << 20
 _ABSENT: Final = {"late": 0, "value": NO_VALUE}
 """What a file means by leaving a column out."""
 
@@ -50,6 +61,8 @@ class Contents:
         Whether some row became known after it occurred, and whether some row has a value.
     base, tail, contacts : str
         Names of the files.
+    checksums : tuple of int
+        Of the three files, as they were written.
     """
 
     format: int
@@ -65,6 +78,7 @@ class Contents:
     base: str
     tail: str
     contacts: str
+    checksums: tuple[int, ...] = ()
 
     @property
     def files(self) -> tuple[str, str, str]:
@@ -83,15 +97,42 @@ def read_contents(folder: Path) -> Contents | None:
     Returns
     -------
     Contents or None
-        None where there is no whole store of today's format.
+        None where there is no store of today's format, or a file is not what was written.
     """
     try:
         plain = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        contents = Contents(**{**plain, "conditions": tuple(plain["conditions"])})
+        lists = {name: tuple(plain[name]) for name in ("conditions", "checksums")}
+        contents = Contents(**{**plain, **lists})
+        whole = checksums_of(folder, contents) == contents.checksums
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    whole = all((folder / name).is_file() for name in contents.files)
     return contents if whole and contents.format == FORMAT else None
+
+
+def checksums_of(folder: Path, contents: Contents) -> tuple[int, ...]:
+    """Return the checksums of a store's files as they are now.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are.
+    contents : Contents
+        What names them.
+
+    Returns
+    -------
+    tuple of int
+        CRC-32 of each: Parquet may be read with a flipped bit, and give other numbers.
+    """
+    return tuple(_checksum(folder / name) for name in contents.files)
+
+
+def _checksum(path: Path) -> int:
+    found = 0
+    with path.open("rb") as stream:
+        for block in iter(lambda: stream.read(_BLOCK), b""):
+            found = zlib.crc32(block, found)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

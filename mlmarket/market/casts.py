@@ -290,11 +290,11 @@ def stripped(text: "ir.StringValue") -> "ir.StringValue":
     ibis.expr.types.StringValue
         The same text in most rows, which is why they are not trimmed: a look costs less.
     """
-    if engine_of(text) == "postgres":
-        ragged: Any = text.re_search(_RAGGED)
-    else:
+    ragged: Any = text.re_search(_RAGGED)
+    if engine_of(text) != "postgres":
         # Signs of white space come before all others, and texts are compared by code point.
-        ragged = ibis.or_(text < _FIRST_SIGN, *(text.endswith(sign) for sign in _SPACES))
+        ends: Any = ibis.or_(*(text.endswith(sign) for sign in _SPACES))
+        ragged = (text < _FIRST_SIGN).ifelse(ragged, ends)
     return cast("ir.StringValue", ragged.ifelse(text.strip(), text).nullif(""))
 
 

@@ -61,7 +61,7 @@ def parse_duration(text: str | timedelta) -> timedelta:
     if isinstance(text, timedelta):
         duration = text
     else:
-        match = _DURATION.fullmatch(text)
+        match = _DURATION.fullmatch(text) if isinstance(text, str) else None
         if match is None or len(match[1]) > 9:
             raise _bad_duration(text)
         duration = int(match[1]) * _UNITS[match[2].lower()]

@@ -8,7 +8,15 @@ import pyarrow as pa
 import pytest
 
 from mlmarket.errors import ConfigurationError
-from mlmarket.features import Behaviour, SnapshotSpec, attribute, build, count, days_active
+from mlmarket.features import (
+    Behaviour,
+    SnapshotSpec,
+    attribute,
+    build,
+    count,
+    days_active,
+    share_by,
+)
 from mlmarket.features.engine import choose_engine, event_store
 
 DAY = timedelta(days=1)
@@ -154,3 +162,29 @@ def test_rows_are_prepared_once_for_as_long_as_no_condition_is_new(market):
     second = event_store(market, [back])
     assert set(second.conditions) == {order, back}
     assert event_store(market, [order]) is second
+
+
+def test_an_instant_asked_for_twice_is_built_once(market):
+    found = _both(market, BOUGHT, cutoffs=[AS_OF, AS_OF])
+    assert found.column("contact_id").to_pylist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("features", "fix"),
+    [
+        (["shop"], "feature_set"),
+        ([share_by("order", "item_id", ["i"])], "put a star before it"),
+        (count("order"), "pass a list"),
+        ("shop", "pass a list"),
+    ],
+)
+def test_what_is_no_list_of_features_is_refused(market, features, fix):
+    with pytest.raises(ConfigurationError) as refused:
+        market.features(as_of=AS_OF, features=features)
+    assert fix in refused.value.fix
+
+
+def test_the_index_of_a_frame_is_kept(market):
+    asked = pd.DataFrame({"contact_id": ["b", "a"], "as_of": [AS_OF, AS_OF]}, index=[5, 1])
+    asked["orders"] = market.features(contacts=asked, features=[count("order")])["order_count"]
+    assert asked["orders"].to_dict() == {5: 1, 1: 3}

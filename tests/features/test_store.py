@@ -151,7 +151,10 @@ def test_a_store_of_other_conditions_keeps_them_and_adds_the_new(kept, folder):
     assert again.contents.base == store.contents.base
 
 
-@pytest.mark.parametrize("damage", ["manifest cut", "manifest of old", "file gone"])
+@pytest.mark.parametrize(
+    "damage",
+    ["manifest cut", "manifest of old", "file gone", "bit flipped", "file cut", "file empty"],
+)
 def test_a_damaged_store_is_written_anew(kept, folder, damage):
     _agrees(kept(LOG))
     manifest = folder / "store.json"
@@ -160,8 +163,16 @@ def test_a_damaged_store_is_written_anew(kept, folder, damage):
         manifest.write_text(manifest.read_text()[:100])
     elif damage == "manifest of old":
         manifest.write_text(json.dumps({**plain, "format": 0}))
-    else:
+    elif damage == "file gone":
         (folder / plain["tail"]).unlink()
+    elif damage == "bit flipped":
+        content = bytearray((folder / plain["base"]).read_bytes())
+        content[20] ^= 1
+        (folder / plain["base"]).write_bytes(content)
+    else:
+        content = (folder / plain["base"]).read_bytes()
+        (folder / plain["base"]).write_bytes(content[:-30] if damage == "file cut" else b"")
+    assert read_contents(folder) is None
     _agrees(kept(LOG))
     assert read_contents(folder) is not None
 
