@@ -314,7 +314,8 @@ def test_an_open_label_window_is_refused_alike(markets):
 def test_two_results_can_be_read_at_a_time_and_one_left_unfinished(markets):
     _, market = markets(LOG)
     spec = SnapshotSpec(None, (ALL,))
-    one, other = (build(market, spec, cutoffs=cutoffs) for cutoffs in ([AS_OF] * 3, ASKED))
+    thrice = [AS_OF + n * TICK for n in range(3)]
+    one, other = (build(market, spec, cutoffs=cutoffs) for cutoffs in (thrice, ASKED))
     assert next(one).num_rows == 6
     assert next(other).num_rows == 11
     assert market.complete_until("events", as_of=AS_OF) == AS_OF
