@@ -20,6 +20,7 @@ from mlmarket.features.feature import Feature, Operation
 __all__ = [
     "BITS",
     "CLASS_WIDTH",
+    "CODES",
     "NEVER",
     "NO_VALUE",
     "TALLY_WIDTH",
@@ -70,7 +71,7 @@ class TallyPart(IntEnum):
 CLASS_WIDTH: Final = len(ClassPart)
 TALLY_WIDTH: Final = len(TallyPart)
 
-_CODES: Final = {
+CODES: Final = {
     operation: code
     for code, operation in enumerate(
         (
@@ -89,6 +90,8 @@ _CODES: Final = {
         )
     )
 }
+"""Number of each operation; the loop compares numbers, not texts."""
+
 _OF_DAYS: Final = frozenset({Operation.DAYS_ACTIVE, Operation.GAP_MEAN, Operation.GAP_STD})
 _OF_VALUES: Final = frozenset(
     {Operation.TOTAL, Operation.MEAN, Operation.MINIMUM, Operation.MAXIMUM, Operation.LAST}
@@ -205,7 +208,7 @@ def make_program(features: Sequence[Feature], conditions: Sequence[Behaviour]) -
         wants_days=_wanting(features, asked, mine, _OF_DAYS),
         wants_values=_wanting(features, asked, mine, _OF_VALUES),
         template=np.concatenate([np.empty(0, np.int64), *map(_template, classes)]),
-        code=np.array([_CODES[feature.operation] for feature in features], np.int64),
+        code=np.array([CODES[feature.operation] for feature in features], np.int64),
         condition=np.array([number[one] for one in asked], np.int64),
         upto=_covered(asked, windows, spans),
         twice=_covered(asked, windows, [2 * span if span < NEVER else NEVER for span in spans]),

@@ -10,9 +10,11 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from mlmarket.features.feature import Operation
 from mlmarket.features.program import (
     BITS,
     CLASS_WIDTH,
+    CODES,
     NO_VALUE,
     TALLY_WIDTH,
     ClassPart,
@@ -32,6 +34,19 @@ _ROWS, _VALUED, _SUM, _SMALLEST, _LARGEST, _DAYS = (int(part) for part in ClassP
 _YOUNGEST, _OLDEST, _FIRST_DAY, _LAST_DAY, _ALL_DAYS, _SQUARES, _LAST_AGE, _LAST_VALUE = (
     int(part) for part in TallyPart
 )
+
+# In the order of their numbers: total to maximum are made of values, recency and first touch of ages.
+_OF_COUNT: Final = CODES[Operation.COUNT]
+_OF_TOTAL: Final = CODES[Operation.TOTAL]
+_OF_MEAN: Final = CODES[Operation.MEAN]
+_OF_MINIMUM: Final = CODES[Operation.MINIMUM]
+_OF_MAXIMUM: Final = CODES[Operation.MAXIMUM]
+_OF_LAST: Final = CODES[Operation.LAST]
+_OF_RECENCY: Final = CODES[Operation.RECENCY]
+_OF_FIRST_TOUCH: Final = CODES[Operation.FIRST_TOUCH]
+_OF_DAYS_ACTIVE: Final = CODES[Operation.DAYS_ACTIVE]
+_OF_GAP_MEAN: Final = CODES[Operation.GAP_MEAN]
+_OF_TREND: Final = CODES[Operation.TREND]
 
 # A power of two leaves a remainder of its own when it is divided by 67.
 _BIT_OF: Final = np.zeros(67, np.int64)
@@ -153,32 +168,32 @@ def _money(value: int) -> float:
 
 def _over_values(slots: Integers, code: int, classes: int, begin: int) -> float:
     """Return a feature that is made of values, other than the last."""
-    if code == 1:
+    if code == _OF_TOTAL:
         return _money(_total(slots, begin, classes, _SUM))
     valued = _total(slots, begin, classes, _VALUED)
     if valued == 0:
         return np.nan
-    if code == 2:
+    if code == _OF_MEAN:
         return _money(_total(slots, begin, classes, _SUM)) / valued
-    part = _SMALLEST if code == 3 else _LARGEST
+    part = _SMALLEST if code == _OF_MINIMUM else _LARGEST
     found = slots[begin + part]
     for one in range(1, classes):
         other = slots[begin + one * CLASS_WIDTH + part]
-        found = min(found, other) if code == 3 else max(found, other)
+        found = min(found, other) if code == _OF_MINIMUM else max(found, other)
     return _money(found)
 
 
 def _over_all_ages(slots: Integers, code: int, span: int, tally: int) -> float:
     """Return a feature that is made of what is kept over all ages."""
-    if code == 5:
+    if code == _OF_LAST:
         age = slots[tally + _LAST_AGE]
         return _money(slots[tally + _LAST_VALUE]) if 0 <= age < span else np.nan
-    if code <= 7:
-        age = slots[tally + (_YOUNGEST if code == 6 else _OLDEST)]
+    if code <= _OF_FIRST_TOUCH:
+        age = slots[tally + (_YOUNGEST if code == _OF_RECENCY else _OLDEST)]
         return age / _DAY if age >= 0 else np.nan
     gaps = slots[tally + _ALL_DAYS] - 1
     days = slots[tally + _FIRST_DAY] - slots[tally + _LAST_DAY]
-    if code == 9:
+    if code == _OF_GAP_MEAN:
         return days / gaps if gaps >= 1 else np.nan
     if gaps < 2:
         return np.nan
@@ -193,13 +208,13 @@ def _finish(
     for feature in range(program.code.size):
         code, which = program.code[feature], program.condition[feature]
         classes, begin = program.upto[feature], program.slots_begin[which]
-        if code == 0:
+        if code == _OF_COUNT:
             number = float(_total(slots, begin, classes, _ROWS))
-        elif 1 <= code <= 4:
+        elif _OF_TOTAL <= code <= _OF_MAXIMUM:
             number = _over_values(slots, code, classes, begin)
-        elif code == 8:
+        elif code == _OF_DAYS_ACTIVE:
             number = float(_total(slots, begin, classes, _DAYS))
-        elif code == 11:
+        elif code == _OF_TREND:
             now = _total(slots, begin, classes, _ROWS)
             both = _total(slots, begin, program.twice[feature], _ROWS)
             number = float(np.log((now + 1) / (both - now + 1)))
