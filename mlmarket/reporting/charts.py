@@ -7,7 +7,15 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
-from mlmarket.evaluation import plot_calibration, plot_folds, plot_lift, plot_scores, to_svg
+from mlmarket.evaluation import (
+    CalibrationCurve,
+    GainTable,
+    plot_calibration,
+    plot_folds,
+    plot_lift,
+    plot_scores,
+    to_svg,
+)
 from mlmarket.prediction import Evidence
 from mlmarket.reporting.content import PredictorSection
 from mlmarket.reporting.headline import model_name
@@ -66,10 +74,10 @@ def charts_of(section: PredictorSection, *, id_prefix: str) -> tuple[Chart, ...]
     scores = section.scores[np.isfinite(section.scores)]
     if scores.size:
         charts.append(_scores(scores, section.earlier_scores, f"{id_prefix}-scores"))
-    if evidence.calibration.count.size:
-        charts.append(_calibration(evidence, f"{id_prefix}-calibration"))
-    if evidence.gains.rate.size:
-        charts.append(_lift(evidence, f"{id_prefix}-lift"))
+    if evidence.calibration is not None and evidence.calibration.count.size:
+        charts.append(_calibration(evidence.calibration, f"{id_prefix}-calibration"))
+    if evidence.gains is not None and evidence.gains.rate.size:
+        charts.append(_lift(evidence.gains, f"{id_prefix}-lift"))
     if any(fold.metric == "log_loss" for fold in evidence.folds):
         charts.append(_folds(evidence, f"{id_prefix}-folds"))
     return tuple(charts)
@@ -100,9 +108,9 @@ def _scores(
     return _chart(axes, "Probabilities tonight", sentence, id_prefix)
 
 
-def _calibration(evidence: Evidence, id_prefix: str) -> Chart:
-    axes = plot_calibration(evidence.calibration)
-    middle = percent(float(np.median(evidence.calibration.predicted)))
+def _calibration(curve: CalibrationCurve, id_prefix: str) -> Chart:
+    axes = plot_calibration(curve)
+    middle = percent(float(np.median(curve.predicted)))
     sentence = (
         f"Does a percent mean what it says? Of people given about {middle}, about {middle} should "
         "do it: dots near the dashed line are right, dots below it promise too much."
@@ -110,8 +118,7 @@ def _calibration(evidence: Evidence, id_prefix: str) -> Chart:
     return _chart(axes, "Promised and happened", sentence, id_prefix)
 
 
-def _lift(evidence: Evidence, id_prefix: str) -> Chart:
-    gains = evidence.gains
+def _lift(gains: GainTable, id_prefix: str) -> Chart:
     axes = plot_lift(gains)
     # Ends alone are read as well as ranges, and leave the letters room.
     axes.set_xticks(axes.get_xticks(), [f"{100.0 * share:.3g}" for share in gains.share])
