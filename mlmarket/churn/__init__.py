@@ -4,11 +4,29 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from mlmarket.churn.models import ChurnModel, PurchaseModel
+from mlmarket.churn.retention import (
+    RetentionCurve,
+    choose_contacts,
+    expected_value_saved,
+    plot_retention,
+    retention_curve,
+)
 from mlmarket.churn.rfm import RecencyRule, RfmCells
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.prediction import Predictor
 
-__all__ = ["ChurnModel", "PurchaseModel", "RecencyRule", "RfmCells", "predictors"]
+__all__ = [
+    "ChurnModel",
+    "PurchaseModel",
+    "RecencyRule",
+    "RetentionCurve",
+    "RfmCells",
+    "choose_contacts",
+    "expected_value_saved",
+    "plot_retention",
+    "predictors",
+    "retention_curve",
+]
 
 
 _KINDS: Final = {"purchase": PurchaseModel, "churn": ChurnModel}
