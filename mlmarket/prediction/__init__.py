@@ -2,25 +2,31 @@
 
 from mlmarket.prediction.evidence import Evidence, FoldScore, TotalScore
 from mlmarket.prediction.predictor import (
+    BatchPredictor,
     DeclinedError,
+    Headline,
     OutputColumn,
     Predictions,
     Predictor,
     Schema,
 )
+from mlmarket.prediction.snapshot_predictor import SnapshotPredictor
 from mlmarket.prediction.supervised import SupervisedPredictor
 from mlmarket.prediction.target import TargetModel, from_estimator
 from mlmarket.prediction.words import MODEL_NAMES
 
 __all__ = [
     "MODEL_NAMES",
+    "BatchPredictor",
     "DeclinedError",
     "Evidence",
     "FoldScore",
+    "Headline",
     "OutputColumn",
     "Predictions",
     "Predictor",
     "Schema",
+    "SnapshotPredictor",
     "SupervisedPredictor",
     "TargetModel",
     "TotalScore",

@@ -1,16 +1,14 @@
 """Who has an answer tonight, who has none, and why?"""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mlmarket.errors import RunError
-from mlmarket.features import SnapshotSpec, build
+from mlmarket.features import Behaviour, Feature, SnapshotSpec, build
 from mlmarket.features.engine import choose_engine
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.prediction.buckets import BUCKET, ascending, by_bucket
-from mlmarket.prediction.fitted import Fitted
 from mlmarket.prediction.predictor import Predictions
-from mlmarket.prediction.question import Question
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,29 +17,51 @@ if TYPE_CHECKING:
 
     from mlmarket.market import Market
 
-__all__ = ["Asking", "together", "without_answer"]
+__all__ = ["Answers", "Asking", "together", "without_answer"]
+
+
+class Answers(Protocol):
+    """What answers a question from features: a trained predictor."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def eligible(self) -> Behaviour | None:
+        """Of whom it is asked; None for everybody."""
+        ...
+
+    @property
+    def features_(self) -> tuple[Feature, ...]:
+        """What it wants to know of each contact."""
+        ...
+
+    def answer(self, batch: "pa.RecordBatch") -> "pa.Table":
+        """Return ``contact_id`` and its columns for those of the rows that it can answer."""
+        ...
+
+    def reasons(self, contacts: "pa.StringArray", *, as_of: datetime) -> "pa.Table":
+        """Return why contacts that are known have no answer."""
+        ...
 
 
 class Asking:
-    """A question put to a market, with what was learned about it.
+    """A question put to a market.
 
     Parameters
     ----------
-    fitted : Fitted
+    answers : Answers
         What answers.
-    question : Question
-        What is asked.
     market : Market
         The tables.
     as_of : datetime
         Rows after it are not looked at.
     """
 
-    def __init__(
-        self, fitted: Fitted, question: Question, market: "Market", *, as_of: datetime
-    ) -> None:
-        self.fitted = fitted
-        self.question = question
+    def __init__(self, answers: Answers, market: "Market", *, as_of: datetime) -> None:
+        self.answers = answers
         self.market = market
         self.as_of = as_of
 
@@ -94,16 +114,19 @@ class Asking:
         """
         import pyarrow.compute as pc
 
-        answers = (self.fitted.answer(batch, self.question) for batch in self._rows(only))
-        for people, table in by_bucket(answers, buckets):
+        answered = (self.answers.answer(batch) for batch in self._rows(only))
+        for people, table in by_bucket(answered, buckets):
             silent = people.filter(pc.invert(pc.is_in(people, table.column(CONTACT_ID))))
-            reasons = without_answer(self.question, silent, as_of=self.as_of, strangers=strangers)
-            yield Predictions(table, reasons)
+            yield Predictions(table, self._reasons(silent, strangers))
+
+    def _reasons(self, silent: "pa.StringArray", strangers: "pa.StringArray | None") -> "pa.Table":
+        reasons = self.answers.reasons(silent, as_of=self.as_of)
+        return reasons if strangers is None else _with_strangers(reasons, strangers, self.as_of)
 
     def _rows(self, only: "pa.Table | None") -> "Iterator[pa.RecordBatch]":
         """Yield the features of everybody eligible, or fail where some are left out."""
-        gate = self.question.eligible
-        spec = SnapshotSpec(gate, self.fitted.features)
+        gate = self.answers.eligible
+        spec = SnapshotSpec(gate, self.answers.features_)
         if choose_engine(self.market, spec).store is not None:
             yield from self._build(spec, only)
             return
@@ -116,7 +139,7 @@ class Asking:
             yield batch
         if found != expected:
             raise RunError(
-                f"'{self.question.name}' read the rows of {found:,} contacts; there are "
+                f"'{self.answers.name}' read the rows of {found:,} contacts; there are "
                 f"{expected:,}.",
                 "The others would look as if nobody had asked about them.",
                 "ask nothing else of the market while predictions are read; if nothing was asked, "
@@ -138,24 +161,20 @@ class Asking:
 
 
 def without_answer(
-    question: Question,
-    silent: "pa.StringArray",
-    *,
-    as_of: datetime,
-    strangers: "pa.StringArray | None" = None,
+    predictor: str, eligible: Behaviour | None, silent: "pa.StringArray", *, as_of: datetime
 ) -> "pa.Table":
-    """Return why contacts have no answer.
+    """Return why contacts have no answer: they are not among those asked about.
 
     Parameters
     ----------
-    question : Question
-        What was asked.
+    predictor : str
+        Its name.
+    eligible : Behaviour or None
+        Of whom it is asked.
     silent : pyarrow.StringArray
         Who has none.
     as_of : datetime
         When they were asked about.
-    strangers : pyarrow.StringArray, optional
-        Those of them who are not known.
 
     Returns
     -------
@@ -163,19 +182,30 @@ def without_answer(
         ``contact_id, predictor, reason``.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    moment = f"at {as_of.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    gate = f"is not among those asked about, '{question.eligible}', {moment}"
-    nobody = pa.array([], pa.string())
-    unknown = pc.is_in(silent, nobody if strangers is None else strangers)
+    why = f"is not among those asked about, '{eligible}', {_moment(as_of)}"
     return pa.table(
         {
             CONTACT_ID: silent,
-            "predictor": pa.repeat(pa.scalar(question.name), len(silent)),
-            "reason": pc.if_else(unknown, f"is not known {moment}", gate),
+            "predictor": pa.repeat(pa.scalar(predictor), len(silent)),
+            "reason": pa.repeat(pa.scalar(why), len(silent)),
         }
     )
+
+
+def _with_strangers(
+    reasons: "pa.Table", strangers: "pa.StringArray", as_of: datetime
+) -> "pa.Table":
+    """Return reasons, of which those of contacts that are not known are that."""
+    import pyarrow.compute as pc
+
+    unknown = pc.is_in(reasons.column(CONTACT_ID), value_set=strangers)
+    said = pc.if_else(unknown, f"is not known {_moment(as_of)}", reasons.column("reason"))
+    return reasons.set_column(reasons.schema.get_field_index("reason"), "reason", said)
+
+
+def _moment(as_of: datetime) -> str:
+    return f"at {as_of.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def together(answers: "Iterable[Predictions]") -> Predictions:

@@ -17,21 +17,18 @@ from mlmarket.market.columns import CONTACT_ID
 from mlmarket.prediction.predictor import Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import ibis.expr.types as ir
     import pyarrow as pa
     from pyspark import Broadcast
     from pyspark.sql import DataFrame
 
-    from mlmarket.features import Feature
     from mlmarket.market import Market
-    from mlmarket.prediction.supervised import SupervisedPredictor
+    from mlmarket.prediction.snapshot_predictor import SnapshotPredictor
 
 __all__ = ["answers_frame", "is_on_spark"]
 
 _TYPES: Final = {"number": "double", "text": "string", "time": "timestamp"}
-_RESTORED: Final[dict[str, "SupervisedPredictor"]] = {}
+_RESTORED: Final[dict[str, "SnapshotPredictor"]] = {}
 """What this worker has read, by version: a worker lives longer than a task."""
 
 
@@ -52,8 +49,7 @@ def is_on_spark(market: "Market") -> bool:
 
 
 def answers_frame(
-    predictor: "SupervisedPredictor",
-    features: "Sequence[Feature]",
+    predictor: "SnapshotPredictor",
     market: "Market",
     *,
     as_of: datetime,
@@ -63,10 +59,8 @@ def answers_frame(
 
     Parameters
     ----------
-    predictor : SupervisedPredictor
+    predictor : SnapshotPredictor
         Trained.
-    features : sequence of Feature
-        What it wants to know.
     market : Market
         On Spark.
     as_of : datetime
@@ -81,7 +75,7 @@ def answers_frame(
     """
     connection = market.table("contacts").get_backend()
     known = compile_features(
-        market, features, at=as_of, eligible=predictor.question.eligible, only=only
+        market, predictor.features_, at=as_of, eligible=predictor.eligible, only=only
     )
     shipped = connection.session.sparkContext.broadcast(_packed(predictor))
     answer = functools.partial(_answer, shipped)
@@ -94,7 +88,7 @@ def _columns(outputs: Schema) -> str:
     return ", ".join(f"`{name}` {dtype}" for name, dtype in named.items())
 
 
-def _packed(predictor: "SupervisedPredictor") -> dict[str, Any]:
+def _packed(predictor: "SnapshotPredictor") -> dict[str, Any]:
     """Return a trained predictor as its own files, and the name of what reads them."""
     with tempfile.TemporaryDirectory() as name:
         predictor.save(Path(name))
@@ -107,11 +101,11 @@ def _packed(predictor: "SupervisedPredictor") -> dict[str, Any]:
     }
 
 
-def _restored(packed: Mapping[str, Any]) -> "SupervisedPredictor":
+def _restored(packed: Mapping[str, Any]) -> "SnapshotPredictor":
     version = str(packed["version"])
     if version not in _RESTORED:
         module, _, name = str(packed["reader"]).partition(":")
-        reader: type[SupervisedPredictor] = getattr(importlib.import_module(module), name)
+        reader: type[SnapshotPredictor] = getattr(importlib.import_module(module), name)
         with tempfile.TemporaryDirectory() as folder:
             for file, content in packed["files"].items():
                 (Path(folder) / file).write_bytes(content)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Evidence", "FoldScore", "TotalScore"]
+
+_CURVES: Final[dict[str, Any]] = {"calibration": CalibrationCurve, "gains": GainTable}
+"""Fields that hold arrays, and what they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class FoldScore:
     model : str
         Which model.
     metric : str
-        ``log_loss``, ``auc``, ``ece`` or ``brier``.
+        Of probabilities ``log_loss``, ``auc``, ``ece``, ``brier``; of values and dates others.
     value, low, high : float
         The metric and its 95 % interval over contacts.
     rows, positives : int
@@ -46,16 +49,16 @@ class FoldScore:
 
 @dataclass(frozen=True, slots=True)
 class TotalScore:
-    """How many were expected at one origin, and how many came.
+    """How many, or how much, was expected at one origin, and what came.
 
     Parameters
     ----------
     origin : datetime
         Where the model stood.
     expected, observed : float
-        Sum of the probabilities, and the count.
+        Sum of the predictions, and what was counted.
     own_chance : float
-        Variance of the count that each person's own chance explains.
+        Variance of the sum that each person's own chance explains.
     """
 
     origin: datetime
@@ -81,14 +84,14 @@ class Evidence:
     chosen : str
         The model that is used: the baseline where nothing beats it.
     gain : Interval
-        Log loss that the challenger saves over the baseline, a contact; an interval that
+        What the challenger saves of `metric` over the baseline, a contact; an interval that
         includes zero means that the baseline is used.
     verdict : str
         The choice in words.
-    calibration : CalibrationCurve
-        Of the chosen model, over all origins.
-    gains : GainTable
-        Of the chosen model, over all origins.
+    calibration : CalibrationCurve or None
+        Of the chosen model, over all origins; None where no probability is predicted.
+    gains : GainTable or None
+        Likewise.
     totals : tuple of TotalScore
         Expected and observed numbers.
     relative_error : float
@@ -103,6 +106,10 @@ class Evidence:
         Attributes that were not used, and why.
     limits : tuple of str
         What the reader should not conclude, in words.
+    metric : str, default "log_loss"
+        By which the models are ranked; smaller is better.
+    unit : str, default "probability"
+        Of what is predicted: ``probability``, ``currency`` or ``days``.
     """
 
     predictor: str
@@ -112,8 +119,8 @@ class Evidence:
     chosen: str
     gain: Interval
     verdict: str
-    calibration: CalibrationCurve
-    gains: GainTable
+    calibration: CalibrationCurve | None
+    gains: GainTable | None
     totals: tuple[TotalScore, ...]
     relative_error: float
     first_cutoff: datetime
@@ -124,6 +131,8 @@ class Evidence:
     features: tuple[str, ...]
     left_out: tuple[tuple[str, str], ...]
     limits: tuple[str, ...]
+    metric: str = "log_loss"
+    unit: str = "probability"
 
     def to_frame(self) -> "pd.DataFrame":
         """Return the folds as a frame.
@@ -143,11 +152,11 @@ class Evidence:
         Returns
         -------
         pandas.DataFrame
-            One row a model, the smallest log loss first; one column a metric.
+            One row a model, the best by `metric` first; one column a metric.
         """
         frame = self.to_frame()
         means = frame.pivot_table(index="model", columns="metric", values="value", aggfunc="mean")
-        return means.sort_values("log_loss")
+        return means.sort_values(self.metric)
 
     def score(self, model: str, metric: str) -> float:
         """Return the mean of a metric of a model over the origins.
@@ -157,7 +166,7 @@ class Evidence:
         model : str
             Which model.
         metric : str
-            ``log_loss``, ``auc``, ``ece`` or ``brier``.
+            Such as ``log_loss``.
 
         Returns
         -------
@@ -200,9 +209,10 @@ class Evidence:
         content["relative_error"] = _number(plain["relative_error"])
         for name in ("first_cutoff", "last_cutoff"):
             content[name] = datetime.fromisoformat(plain[name])
-        for name, kind in (("calibration", CalibrationCurve), ("gains", GainTable)):
-            columns = {key: [_number(value) for value in plain[name][key]] for key in plain[name]}
-            content[name] = kind(**{key: np.asarray(value) for key, value in columns.items()})
+        for name, kind in _CURVES.items():
+            if plain[name] is not None:
+                columns = {key: [_number(one) for one in plain[name][key]] for key in plain[name]}
+                content[name] = kind(**{key: np.asarray(value) for key, value in columns.items()})
         for name in ("features", "limits"):
             content[name] = tuple(plain[name])
         content["left_out"] = tuple((name, why) for name, why in plain["left_out"])

@@ -1,21 +1,35 @@
 """What does every prediction look like, whatever answers it?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
 
 from mlmarket.errors import MlmarketError
+from mlmarket.evaluation import Interval
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from mlmarket.features import Feature
     from mlmarket.market import Market
+    from mlmarket.prediction.buckets import Roll
     from mlmarket.prediction.evidence import Evidence
 
-__all__ = ["DeclinedError", "OutputColumn", "Predictions", "Predictor", "Schema"]
+__all__ = [
+    "BatchPredictor",
+    "DeclinedError",
+    "Headline",
+    "OutputColumn",
+    "Predictions",
+    "Predictor",
+    "Schema",
+]
 
 
 class DeclinedError(MlmarketError):
@@ -57,6 +71,28 @@ class OutputColumn:
 
 Schema = Mapping[str, OutputColumn]
 """Columns of the predictions table by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The number that stands for a predictor, in reports, gates and segments.
+
+    Parameters
+    ----------
+    column : str
+        Its column, such as ``purchase_probability_30d``.
+    unit : str
+        ``probability``, ``currency`` or ``days``.
+    counts : str
+        What a sum of it counts, such as ``buyers in 30 days``; empty where a sum says nothing.
+    words : str, optional
+        A column that says the same in words, such as ``churn_risk``.
+    """
+
+    column: str
+    unit: str
+    counts: str
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,4 +177,87 @@ class Predictor(Protocol):
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what :meth:`save` wrote."""
+        ...
+
+
+@runtime_checkable
+class BatchPredictor(Predictor, Protocol):
+    """A predictor that a night can run: it answers in buckets and says what it lacks.
+
+    Parameters
+    ----------
+    text : str
+        Its question in words.
+    headline : Headline
+        The number that stands for it.
+    parameters : mapping of str to object
+        The arguments that made it, as plain values.
+    features : tuple of Feature or str, or None
+        What it was asked to know of each contact.
+    evidence_ : Evidence
+        What backs it, once it is trained.
+    version_ : str
+        Which trained model it is.
+    as_of_ : datetime
+        When it was trained.
+    training_record_ : dict
+        Parameters, data and metrics of the training.
+    """
+
+    @property
+    def text(self) -> str:
+        """Its question in words."""
+        ...
+
+    @property
+    def headline(self) -> Headline:
+        """The number that stands for it."""
+        ...
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """The arguments that made it, as plain values."""
+        ...
+
+    @property
+    def features(self) -> "tuple[Feature | str, ...] | None":
+        """What it was asked to know of each contact; None for all that the tables allow."""
+        ...
+
+    @property
+    def evidence_(self) -> "Evidence":
+        """What backs it."""
+        ...
+
+    @property
+    def version_(self) -> str:
+        """Which trained model it is."""
+        ...
+
+    @property
+    def as_of_(self) -> datetime:
+        """When it was trained."""
+        ...
+
+    @property
+    def training_record_(self) -> dict[str, Any]:
+        """Parameters, data and metrics of the training, for an experiment tracker."""
+        ...
+
+    def predict_batches(
+        self, market: "Market", *, as_of: datetime, roll: "Roll | None" = None, first: int = 0
+    ) -> Iterator[Predictions]:
+        """Answer for everybody, bucket by bucket."""
+        ...
+
+    def total(self, numbers: npt.NDArray[np.float64]) -> Interval | None:
+        """Return what some contacts' headline numbers add up to; None where a sum says nothing."""
+        ...
+
+    def reasons(self, contacts: "pa.StringArray", *, as_of: datetime) -> "pa.Table":
+        """Return why contacts that are known have no answer."""
+        ...
+
+    def shortfall(self, market: "Market", *, as_of: datetime) -> str:
+        """Return what it lacks to learn, without learning; empty where nothing is missing."""
         ...

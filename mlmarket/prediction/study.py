@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mlmarket.evaluation import calibration_curve, gain_table, relative_total_error
@@ -55,13 +55,13 @@ class Study:
     left_out: tuple[tuple[str, str], ...]
 
 
-def declined(question: Question, reason: str, needed: str) -> DeclinedError:
+def declined(predictor: str, reason: str, needed: str) -> DeclinedError:
     """Return the error of a predictor that cannot answer.
 
     Parameters
     ----------
-    question : Question
-        What was asked.
+    predictor : str
+        Its name.
     reason : str
         Why it cannot be answered.
     needed : str
@@ -73,18 +73,31 @@ def declined(question: Question, reason: str, needed: str) -> DeclinedError:
         To be raised.
     """
     return DeclinedError(
-        f"'{question.name}' declines: {reason}.",
+        f"'{predictor}' declines: {reason}.",
         "A number without anything behind it would be worse than none.",
         f"it needs {needed}.",
     )
 
 
-def declined_to_judge(question: Question) -> DeclinedError:
-    """Return the error of a predictor that nobody could judge."""
+def declined_to_judge(predictor: str, horizon: timedelta) -> DeclinedError:
+    """Return the error of a predictor that nobody could judge.
+
+    Parameters
+    ----------
+    predictor : str
+        Its name.
+    horizon : timedelta
+        How far its labels look.
+
+    Returns
+    -------
+    DeclinedError
+        To be raised.
+    """
     return declined(
-        question,
+        predictor,
         "there is no origin at which it could be judged",
-        f"at least two windows of {duration_text(question.horizon)}, one to learn from and one to "
+        f"at least two windows of {duration_text(horizon)}, one to learn from and one to "
         "be judged on, with contacts who did it and contacts who did not in each",
     )
 
@@ -126,7 +139,7 @@ def open_study(
         Where the plan has no origin.
     """
     if not plan.origins:
-        raise declined_to_judge(question)
+        raise declined_to_judge(question.name, question.horizon)
     chosen = features_of_plan(market, plan, features)
     spec = SnapshotSpec(question.eligible, chosen.features, question.label, question.horizon)
     snapshots = Snapshots(
@@ -186,7 +199,7 @@ def hold_contest(study: Study) -> Contest:
     with one_thread():
         contest = run_contest(study.snapshots, study.plan, study.question.candidates)
     if contest is None:
-        raise declined_to_judge(study.question)
+        raise declined_to_judge(study.question.name, study.question.horizon)
     return contest
 
 

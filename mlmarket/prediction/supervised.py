@@ -4,39 +4,40 @@ The predictor for every question of that form: it learns from snapshots of the p
 contest against simple rules, and keeps whichever won together with the evidence.
 """
 
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from mlmarket.errors import ConfigurationError
+from mlmarket.evaluation import Interval, expected_total
 from mlmarket.features import Feature, SnapshotSpec
 from mlmarket.features.labels import refuse_open_windows
-from mlmarket.market.time import duration_text, to_utc
-from mlmarket.prediction.answers import Asking, together, without_answer
-from mlmarket.prediction.buckets import Roll
-from mlmarket.prediction.distributed import answers_frame, is_on_spark
+from mlmarket.market.time import to_utc
 from mlmarket.prediction.evidence import Evidence
 from mlmarket.prediction.fitted import Fitted, read_card
-from mlmarket.prediction.predictor import DeclinedError, Predictions, Schema
+from mlmarket.prediction.predictor import Headline, Schema
 from mlmarket.prediction.question import Question
+from mlmarket.prediction.snapshot_predictor import (
+    SnapshotPredictor,
+    plain_features,
+    restored_features,
+)
 from mlmarket.prediction.study import (
     Study,
-    declined,
     declined_to_judge,
-    features_of_plan,
     hold_contest,
     open_study,
     sum_up,
 )
-from mlmarket.prediction.training import TrainingPlan, plan_training
+from mlmarket.prediction.training import TrainingPlan
 
 if TYPE_CHECKING:
-    import ibis.expr.types as ir
     import pyarrow as pa
-    from pyspark.sql import DataFrame
 
     from mlmarket.market import Market
 
@@ -45,7 +46,7 @@ __all__ = ["SupervisedPredictor"]
 _WARM_UP: Final = timedelta(days=28)
 
 
-class SupervisedPredictor:
+class SupervisedPredictor(SnapshotPredictor):
     """Answers one :class:`~mlmarket.prediction.question.Question` from snapshots of the past.
 
     Parameters
@@ -90,19 +91,26 @@ class SupervisedPredictor:
         most_rows: int = 400_000,
     ) -> None:
         # Wrong questions are refused when they are asked, not when the night comes.
-        SnapshotSpec(question.eligible, (), question.label, question.horizon)
+        super().__init__(
+            SnapshotSpec(question.eligible, (), question.label, question.horizon),
+            parameters=parameters,
+            features=features,
+            folds=folds,
+            most_cutoffs=most_cutoffs,
+            most_rows=most_rows,
+        )
         self.question = question
-        self.parameters = dict(parameters)
-        self.features = tuple(features) if features is not None else None
-        self.folds = folds
-        self.most_cutoffs = most_cutoffs
-        self.most_rows = most_rows
         self._fitted: Fitted | None = None
 
     @property
     def name(self) -> str:
         """Its name, and the first word of its columns."""
         return self.question.name
+
+    @property
+    def text(self) -> str:
+        """Its question in words."""
+        return self.question.text
 
     @property
     def needs(self) -> frozenset[str]:
@@ -113,6 +121,12 @@ class SupervisedPredictor:
     def outputs(self) -> Schema:
         """Columns it writes."""
         return self.question.answer.columns(self.name)
+
+    @property
+    def headline(self) -> Headline:
+        """Its probability."""
+        answer = self.question.answer
+        return Headline(answer.probability, "probability", answer.outcome, answer.grade)
 
     @property
     def evidence_(self) -> Evidence:
@@ -130,6 +144,11 @@ class SupervisedPredictor:
         return self._require_fitted().as_of
 
     @property
+    def features_(self) -> tuple[Feature, ...]:
+        """What the trained model wants to know of each contact."""
+        return self._require_fitted().features
+
+    @property
     def training_record_(self) -> dict[str, Any]:
         """Parameters, data and metrics of the training, for an experiment tracker."""
         fitted = self._require_fitted()
@@ -143,7 +162,7 @@ class SupervisedPredictor:
             "grade_edges": list(fitted.grade_edges),
             "learner": fitted.learner.name,
             "calibrator": fitted.calibrator.to_dict(),
-            "features_asked": _as_plain(self.features),
+            "features_asked": plain_features(self.features),
             "features": [feature.to_dict() for feature in fitted.features],
             "evidence": fitted.evidence.to_dict(),
         }
@@ -230,131 +249,9 @@ class SupervisedPredictor:
         plan = replace(self._plan(market, until), origins=ordered)
         last = plan.closed_at(ordered[-1])
         if not last:
-            raise declined_to_judge(question)
+            raise declined_to_judge(question.name, question.horizon)
         study = self._open(market, replace(plan, cutoffs=last), known_at=None)
         return sum_up(study, hold_contest(study), study.snapshots.at(last, known_at=ordered[-1]))
-
-    def predict(
-        self, market: "Market", *, as_of: datetime, contacts: Sequence[str] | None = None
-    ) -> Predictions:
-        """Return the probability of each eligible contact.
-
-        Parameters
-        ----------
-        market : Market
-            The tables.
-        as_of : datetime
-            Rows after it are not looked at.
-        contacts : sequence of str, optional
-            Only these; by default everybody known at `as_of`.
-
-        Returns
-        -------
-        Predictions
-            Contacts that are not eligible are in ``missing``, with the reason.
-
-        Raises
-        ------
-        ConfigurationError
-            Where `as_of` has no zone, or `contacts` is no list of texts.
-        """
-        import pyarrow as pa
-
-        if contacts is None:
-            return together(self.predict_batches(market, as_of=as_of))
-        asked = pa.array(_distinct_ids(contacts), pa.string())
-        return self._asking(market, as_of).about(asked)
-
-    def predict_batches(
-        self, market: "Market", *, as_of: datetime, roll: Roll | None = None, first: int = 0
-    ) -> Iterator[Predictions]:
-        """Answer for everybody, bucket by bucket, in memory that does not grow with the contacts.
-
-        The tables are read once; what is known of a bucket is forgotten before the next one.
-
-        Parameters
-        ----------
-        market : Market
-            The tables.
-        as_of : datetime
-            Rows after it are not looked at.
-        roll : Roll, optional
-            Who is asked about, in which buckets; by default everybody known at `as_of`.
-        first : int, default 0
-            The bucket to begin with. The contacts of those before it are not looked at.
-
-        Yields
-        ------
-        Predictions
-            Of a bucket; the same rows as :meth:`predict`.
-
-        Raises
-        ------
-        ConfigurationError
-            Where `as_of` has no zone.
-        RunError
-            Where the rows that were read are not all there are. Ask nothing else of the market
-            between two buckets: its connection reads one result at a time.
-        """
-        asking = self._asking(market, as_of)
-        if roll is not None:
-            only = roll.since(first) if first else None
-            buckets = (roll[bucket] for bucket in range(first, len(roll)))
-            yield from asking.in_buckets(buckets, only=only)
-            return
-        folder = None if market.workbench is None else market.workbench.folder
-        with tempfile.TemporaryDirectory(dir=folder) as place:
-            roll = Roll.record(market, Path(place) / "roll.arrow", as_of=as_of)
-            yield from self.predict_batches(market, as_of=as_of, roll=roll)
-
-    def latest_cutoff(self, market: "Market", *, as_of: datetime) -> datetime:
-        """Return the last instant that :meth:`fit` would learn from.
-
-        Parameters
-        ----------
-        market : Market
-            The tables.
-        as_of : datetime
-            When it would learn.
-
-        Returns
-        -------
-        datetime
-            Where the last label window begins that is closed.
-
-        Raises
-        ------
-        DeclinedError
-            Where none is closed.
-        """
-        self._require_tables(market)
-        return self._plan(market, as_of).cutoffs[-1]
-
-    def features_at(self, market: "Market", *, as_of: datetime) -> tuple[Feature, ...]:
-        """Return the features that :meth:`fit` would learn from, without learning.
-
-        Parameters
-        ----------
-        market : Market
-            The tables.
-        as_of : datetime
-            When it would learn.
-
-        Returns
-        -------
-        tuple of Feature
-            Those that could be chosen at the first origin.
-
-        Raises
-        ------
-        DeclinedError
-            Where it could not learn.
-        """
-        self._require_tables(market)
-        plan = self._plan(market, as_of)
-        if not plan.origins:
-            raise declined_to_judge(self.question)
-        return features_of_plan(market, plan, self.features).features
 
     def answer(self, batch: "pa.RecordBatch") -> "pa.Table":
         """Return the answers for some rows of features.
@@ -371,78 +268,20 @@ class SupervisedPredictor:
         """
         return self._require_fitted().answer(batch, self.question)
 
-    def predict_on_spark(
-        self, market: "Market", *, as_of: datetime, only: "ir.Table | None" = None
-    ) -> "DataFrame":
-        """Return the answers as a frame of Spark, which its workers compute when it is used.
+    def total(self, numbers: npt.NDArray[np.float64]) -> Interval:
+        """Return how many of some contacts are expected to do it.
 
         Parameters
         ----------
-        market : Market
-            On Spark.
-        as_of : datetime
-            Rows after it are not looked at.
-        only : ibis.expr.types.Table, optional
-            Only contacts whose ``contact_id`` is in it; a table of the same Spark.
+        numbers : ndarray of float64, shape (contacts,)
+            Their probabilities.
 
         Returns
         -------
-        pyspark.sql.DataFrame
-            ``contact_id`` and the columns of :attr:`outputs`, a row for each eligible contact, in
-            no order.
-
-        Raises
-        ------
-        ConfigurationError
-            Where the market is not on Spark, or `as_of` has no zone.
+        Interval
+            See :func:`mlmarket.evaluation.expected_total`; as wrong as totals were in the past.
         """
-        if not is_on_spark(market):
-            raise ConfigurationError(
-                "This market is not on Spark.",
-                "Its workers can only read tables that are there.",
-                "open it with Market.open(path, spark=session), or call predict().",
-            )
-        features = self._require_fitted().features
-        return answers_frame(self, features, market, as_of=as_of, only=only)
-
-    def reasons(self, contacts: "pa.StringArray", *, as_of: datetime) -> "pa.Table":
-        """Return why contacts that are known have no answer.
-
-        Parameters
-        ----------
-        contacts : pyarrow.StringArray
-            Who has none.
-        as_of : datetime
-            When they were asked about.
-
-        Returns
-        -------
-        pyarrow.Table
-            ``contact_id, predictor, reason``.
-        """
-        return without_answer(self.question, contacts, as_of=as_of)
-
-    def shortfall(self, market: "Market", *, as_of: datetime) -> str:
-        """Return what the predictor lacks to learn, without learning.
-
-        Parameters
-        ----------
-        market : Market
-            The tables.
-        as_of : datetime
-            When it would learn.
-
-        Returns
-        -------
-        str
-            Empty where nothing is missing.
-        """
-        try:
-            self._require_tables(market)
-            self._plan(market, as_of)
-        except DeclinedError as error:
-            return error.fix.removeprefix("it needs ").rstrip(".")
-        return ""
+        return expected_total(numbers, relative_error=self.evidence_.relative_error)
 
     def save(self, folder: Path) -> None:
         """Write what was learned: ``card.json`` and the learner's own files.
@@ -477,7 +316,7 @@ class SupervisedPredictor:
         predictor = cls(**card["parameters"])
         learner = predictor.question.candidates.make(card["learner"])
         fitted = Fitted.restore(Path(folder), card, learner)
-        predictor.features = _as_asked(card.get("features_asked"))
+        predictor.features = restored_features(card.get("features_asked"))
         predictor._fitted = fitted
         return predictor
 
@@ -489,32 +328,6 @@ class SupervisedPredictor:
             raise NotFittedError(text)
         return self._fitted
 
-    def _require_tables(self, market: "Market") -> None:
-        absent = sorted(table for table in self.needs if not market.has(table))
-        if absent:
-            reason, needed = f"there is no table '{absent[0]}'", f"[tables.{absent[0]}]"
-            raise declined(self.question, reason, needed)
-
-    def _plan(self, market: "Market", as_of: datetime) -> TrainingPlan:
-        question = self.question
-        plan = plan_training(
-            market,
-            SnapshotSpec(question.eligible, (), question.label, question.horizon),
-            as_of=as_of,
-            folds=self.folds,
-            warm_up=_WARM_UP,
-            most_cutoffs=self.most_cutoffs,
-        )
-        if plan is None:
-            span = duration_text(question.horizon)
-            raise declined(
-                question,
-                f"no window of {span} is closed at {as_of:%Y-%m-%d}",
-                f"at least {_WARM_UP.days} days of '{question.eligible or 'rows'}', and {span} "
-                "after them",
-            )
-        return plan
-
     def _open(self, market: "Market", plan: TrainingPlan, *, known_at: datetime | None) -> Study:
         return open_study(
             market,
@@ -524,28 +337,3 @@ class SupervisedPredictor:
             known_at=known_at,
             most_rows=self.most_rows,
         )
-
-    def _asking(self, market: "Market", as_of: datetime) -> Asking:
-        return Asking(self._require_fitted(), self.question, market, as_of=as_of)
-
-
-def _as_plain(asked: tuple[Feature | str, ...] | None) -> list[Any] | None:
-    if asked is None:
-        return None
-    return [one if isinstance(one, str) else one.to_dict() for one in asked]
-
-
-def _as_asked(plain: list[Any] | None) -> tuple[Feature | str, ...] | None:
-    if plain is None:
-        return None
-    return tuple(one if isinstance(one, str) else Feature.from_dict(one) for one in plain)
-
-
-def _distinct_ids(contacts: Sequence[str]) -> list[str]:
-    if isinstance(contacts, str) or not all(isinstance(contact, str) for contact in contacts):
-        raise ConfigurationError(
-            "The contacts asked about are not a list of texts.",
-            "Ids are text: 17850 and '17850.0' may be the same person, or not.",
-            "pass ids as the tables hold them, such as contacts=['17850'].",
-        )
-    return sorted(set(contacts))
