@@ -54,7 +54,8 @@ def plot_tracking(
     with canvas(ax, size=(5.6, 3.4)) as axes:
         axes.plot(tracking.end, actual, color=_ACTUAL, linewidth=1.4, label="actual")
         axes.plot(tracking.end, expected, "--", color=_EXPECTED, linewidth=1.4, label="expected")
-        axes.axvline(date2num(tracking.as_of), color=_QUIET, linewidth=0.8, label="model fitted")
+        stood = date2num(tracking.as_of)  # type: ignore[no-untyped-call]
+        axes.axvline(stood, color=_QUIET, linewidth=0.8, label="model fitted")
         axes.set_ylim(bottom=0.0)
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.grid(visible=True, axis="y")
