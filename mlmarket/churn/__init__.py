@@ -4,6 +4,15 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from mlmarket.churn.btyd import (
+    BetaGeoModel,
+    ConvergenceWarning,
+    ExtrapolationWarning,
+    GammaGammaModel,
+    ModifiedBetaGeoModel,
+    ParameterDraws,
+    ParetoNBDModel,
+)
 from mlmarket.churn.gates import (
     DataGate,
     DataNeeds,
@@ -14,6 +23,7 @@ from mlmarket.churn.gates import (
 )
 from mlmarket.churn.horizon import HorizonProposal, suggest_horizon
 from mlmarket.churn.models import ChurnModel, PurchaseModel
+from mlmarket.churn.plots import plot_probability_alive, plot_tracking
 from mlmarket.churn.retention import (
     RetentionCurve,
     choose_contacts,
@@ -22,17 +32,27 @@ from mlmarket.churn.retention import (
     retention_curve,
 )
 from mlmarket.churn.rfm import RecencyRule, RfmCells
+from mlmarket.churn.tracking import PurchaseTracking, track_purchases
+from mlmarket.churn.transactions import summarize_transactions
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.prediction import BatchPredictor
 
 __all__ = [
+    "BetaGeoModel",
     "ChurnModel",
+    "ConvergenceWarning",
     "DataGate",
     "DataNeeds",
+    "ExtrapolationWarning",
     "Finding",
+    "GammaGammaModel",
     "HorizonProposal",
+    "ModifiedBetaGeoModel",
     "OrderHistory",
+    "ParameterDraws",
+    "ParetoNBDModel",
     "PurchaseModel",
+    "PurchaseTracking",
     "RecencyRule",
     "RetentionCurve",
     "RfmCells",
@@ -40,10 +60,14 @@ __all__ = [
     "expected_value_saved",
     "hold_data_gate",
     "order_history",
+    "plot_probability_alive",
     "plot_retention",
+    "plot_tracking",
     "predictors",
     "retention_curve",
     "suggest_horizon",
+    "summarize_transactions",
+    "track_purchases",
 ]
 
 
