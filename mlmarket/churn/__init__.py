@@ -5,10 +5,22 @@ from typing import Any, Final
 
 from mlmarket.churn.models import ChurnModel, PurchaseModel
 from mlmarket.churn.rfm import RecencyRule, RfmCells
+from mlmarket.churn.subscription_hazard import DiscreteHazard, TenureHazard
+from mlmarket.churn.subscription_periods import life_table, person_periods
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.prediction import Predictor
 
-__all__ = ["ChurnModel", "PurchaseModel", "RecencyRule", "RfmCells", "predictors"]
+__all__ = [
+    "ChurnModel",
+    "DiscreteHazard",
+    "PurchaseModel",
+    "RecencyRule",
+    "RfmCells",
+    "TenureHazard",
+    "life_table",
+    "person_periods",
+    "predictors",
+]
 
 
 _KINDS: Final = {"purchase": PurchaseModel, "churn": ChurnModel}
