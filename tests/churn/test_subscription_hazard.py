@@ -152,7 +152,7 @@ def test_it_behaves_like_an_estimator(rows):
 @pytest.mark.parametrize(
     ("change", "label", "message"),
     [
-        ({"tenure": [-1.0, 2.0]}, [0, 1], "missing or below zero, such as -1.0 in row 1"),
+        ({"tenure": [-1.0, 2.0]}, [0, 1], "missing or below zero, such as -1.0 in row 0"),
         ({"tenure": [1.0, np.nan]}, [0, 1], "missing or below zero"),
         ({}, [0, 0], "labels of 2 rows are 0"),
         ({}, [0, 2], "labels of 2 rows are 0, 2"),
