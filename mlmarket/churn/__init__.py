@@ -1,57 +1,99 @@
 """Who will buy, and who is leaving?"""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from mlmarket.churn.cross_section import CrossSectionChurn
+from mlmarket.churn.cross_section_evidence import CrossSectionEvidence
+from mlmarket.churn.gates import (
+    DataGate,
+    DataNeeds,
+    Finding,
+    OrderHistory,
+    hold_data_gate,
+    order_history,
+)
+from mlmarket.churn.horizon import HorizonProposal, suggest_horizon
 from mlmarket.churn.models import ChurnModel, PurchaseModel
+from mlmarket.churn.retention import (
+    RetentionCurve,
+    choose_contacts,
+    expected_value_saved,
+    plot_retention,
+    retention_curve,
+)
 from mlmarket.churn.rfm import RecencyRule, RfmCells
 from mlmarket.churn.subscription_hazard import DiscreteHazard, TenureHazard
 from mlmarket.churn.subscription_periods import life_table, person_periods
 from mlmarket.errors import ConfigurationError, suggestion
-from mlmarket.prediction import Predictor
+from mlmarket.prediction import BatchPredictor
 
 __all__ = [
     "ChurnModel",
+    "CrossSectionChurn",
+    "CrossSectionEvidence",
+    "DataGate",
+    "DataNeeds",
     "DiscreteHazard",
+    "Finding",
+    "HorizonProposal",
+    "OrderHistory",
     "PurchaseModel",
     "RecencyRule",
+    "RetentionCurve",
     "RfmCells",
     "TenureHazard",
+    "choose_contacts",
+    "expected_value_saved",
+    "hold_data_gate",
     "life_table",
+    "order_history",
     "person_periods",
+    "plot_retention",
     "predictors",
+    "retention_curve",
+    "suggest_horizon",
 ]
 
 
-_KINDS: Final = {"purchase": PurchaseModel, "churn": ChurnModel}
-_ARGUMENTS: Final = ("horizon", "eligible", "features")
+_KINDS: Final[Mapping[str, Callable[..., BatchPredictor]]] = {
+    "purchase": PurchaseModel,
+    "churn": ChurnModel,
+}
 
 
-def predictors(settings: Mapping[str, Mapping[str, Any]]) -> list[Predictor]:
+def predictors(settings: Mapping[str, Mapping[str, Any]]) -> list[BatchPredictor]:
     """Return the predictors of this question that a night runs.
 
     Parameters
     ----------
     settings : mapping of str to mapping
-        ``[predict.purchase]`` and ``[predict.churn]`` of the configuration: `horizon`, `eligible`,
-        `features`. Both run with their defaults where nothing is said; other names are other questions'.
+        Arguments of each that is asked: ``{"purchase": {"horizon": "30D"}, "churn": {}}``.
 
     Returns
     -------
-    list of Predictor
-        Not trained yet.
+    list of BatchPredictor
+        Not trained yet, in the order of `settings`.
 
     Raises
     ------
     ConfigurationError
-        Where a setting is unknown or cannot be read.
+        Where there is no such predictor, or an argument cannot be read.
     """
-    for name in _KINDS:
-        for key in settings.get(name, {}):
-            if key not in _ARGUMENTS:
+    for name, arguments in settings.items():
+        if name not in _KINDS:
+            raise ConfigurationError(
+                f"'mlmarket.churn' has no predictor '{name}'.",
+                "It would silently not be asked.",
+                suggestion(name, _KINDS),
+            )
+        known = list(inspect.signature(_KINDS[name]).parameters)
+        for key in arguments:
+            if key not in known:
                 raise ConfigurationError(
                     f"[predict.{name}] has no setting '{key}'.",
                     "A setting that is not known would silently do nothing.",
-                    suggestion(key, _ARGUMENTS),
+                    suggestion(key, known),
                 )
-    return [kind(**settings.get(name, {})) for name, kind in _KINDS.items()]
+    return [_KINDS[name](**arguments) for name, arguments in settings.items()]

@@ -18,7 +18,7 @@ from mlmarket.nightly.journeys import journey_sections
 from mlmarket.nightly.predictions import read_predictions
 from mlmarket.nightly.segments import segment_sections
 from mlmarket.orchestration import StateStore
-from mlmarket.prediction import Predictions, SupervisedPredictor
+from mlmarket.prediction import BatchPredictor, Predictions
 from mlmarket.reporting import MaturedPromise, PredictorSection, ReportContent
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _MOST_NIGHTS: Final = 12
 def gather_report(
     night: "Night",
     market: Market,
-    predictors: Sequence[SupervisedPredictor],
+    predictors: Sequence[BatchPredictor],
     *,
     decided: bool,
 ) -> ReportContent:
@@ -49,7 +49,7 @@ def gather_report(
         Tonight, with predictions written.
     market : Market
         The tables.
-    predictors : sequence of SupervisedPredictor
+    predictors : sequence of BatchPredictor
         Those that answered.
     decided : bool
         Whether segments and journeys were decided.
@@ -112,9 +112,9 @@ def about_a_week_ago(night: "Night") -> date | None:
 
 
 def _predictor(
-    predictor: SupervisedPredictor, tonight: Predictions, before: Predictions | None
+    predictor: BatchPredictor, tonight: Predictions, before: Predictions | None
 ) -> PredictorSection:
-    column = predictor.question.answer.probability
+    column = predictor.headline.column
     earlier = None
     if before is not None and column in before.contacts.column_names:
         earlier = scores_of(before, column)
@@ -165,6 +165,8 @@ def _matured(night: "Night", market: Market) -> list[MaturedPromise]:
 def _promise(
     night: "Night", day: date, name: str, card: dict[str, Any], outcomes: "_Outcomes"
 ) -> MaturedPromise | None:
+    if "label" not in card:
+        return None
     label = Behaviour.parse(card["label"])
     horizon = parse_duration(card["horizon"])
     start = day_start(day, outcomes.market.zone)

@@ -16,7 +16,7 @@ from mlmarket.features import (
 from mlmarket.market import Market
 from mlmarket.market.time import duration_text
 from mlmarket.nightly.models import predictors_of
-from mlmarket.prediction import DeclinedError
+from mlmarket.prediction import DeclinedError, SnapshotPredictor
 
 if TYPE_CHECKING:
     from mlmarket.nightly.night import Night
@@ -82,7 +82,7 @@ def features_in_use(night: "Night", market: Market) -> tuple[FeatureUse, ...]:
         Where no predictor is ready, what the tables allow.
     """
     used: dict[Feature, list[str]] = {}
-    for predictor in predictors_of(night.settings):
+    for predictor in _on_snapshots(night):
         try:
             known = predictor.features_at(market, as_of=night.as_of)
         except DeclinedError:
@@ -95,6 +95,11 @@ def features_in_use(night: "Night", market: Market) -> tuple[FeatureUse, ...]:
     for feature in others:
         used.setdefault(feature, [])
     return tuple(FeatureUse(feature, tuple(names)) for feature, names in used.items())
+
+
+def _on_snapshots(night: "Night") -> list[SnapshotPredictor]:
+    """Return the predictors that know features; the others look at the tables in their own way."""
+    return [one for one in predictors_of(night.settings) if isinstance(one, SnapshotPredictor)]
 
 
 def feature_profiles(night: "Night", market: Market) -> dict[str, FeatureProfile]:
@@ -114,7 +119,7 @@ def feature_profiles(night: "Night", market: Market) -> dict[str, FeatureProfile
         would learn from, with the label that followed.
     """
     found = {}
-    for predictor in predictors_of(night.settings):
+    for predictor in _on_snapshots(night):
         try:
             features = predictor.features_at(market, as_of=night.as_of)
             reference = predictor.latest_cutoff(market, as_of=night.as_of)
@@ -125,9 +130,9 @@ def feature_profiles(night: "Night", market: Market) -> dict[str, FeatureProfile
             features,
             as_of=night.as_of,
             reference=reference,
-            eligible=predictor.question.eligible,
-            label=predictor.question.label,
-            horizon=predictor.question.horizon,
+            eligible=predictor.eligible,
+            label=predictor.asked.label,
+            horizon=predictor.horizon,
         )
     return found
 

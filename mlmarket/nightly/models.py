@@ -20,7 +20,8 @@ from mlmarket.market import Market
 from mlmarket.nightly.safe_files import TEMPORARY, fsync, fsync_tree
 from mlmarket.nightly.settings import BUILT_IN, NightSettings, PredictSettings
 from mlmarket.nightly.workspace import Workspace
-from mlmarket.prediction import DeclinedError, SupervisedPredictor, TargetModel
+from mlmarket.prediction import BatchPredictor, DeclinedError, SnapshotPredictor, TargetModel
+from mlmarket.prediction.distributed import is_on_spark
 
 __all__ = ["Answering", "ModelStore", "Skipped", "predictors_of"]
 
@@ -48,7 +49,7 @@ class Answering:
 
     Parameters
     ----------
-    predictors : tuple of SupervisedPredictor
+    predictors : tuple of BatchPredictor
         Trained.
     trained : tuple of str
         Names of those trained tonight.
@@ -56,12 +57,12 @@ class Answering:
         The others.
     """
 
-    predictors: tuple[SupervisedPredictor, ...]
+    predictors: tuple[BatchPredictor, ...]
     trained: tuple[str, ...]
     skipped: tuple[Skipped, ...]
 
 
-def predictors_of(settings: NightSettings) -> list[SupervisedPredictor]:
+def predictors_of(settings: NightSettings) -> list[BatchPredictor]:
     """Return every predictor a configuration asks for, not trained yet.
 
     Parameters
@@ -71,23 +72,34 @@ def predictors_of(settings: NightSettings) -> list[SupervisedPredictor]:
 
     Returns
     -------
-    list of SupervisedPredictor
+    list of BatchPredictor
         Those of the question packages first, then the team's own, by name.
     """
-    ours = churn.predictors({name: _arguments(name, settings) for name in BUILT_IN})
-    names = {predictor.name for predictor in ours}
+    asked = {name: _arguments(name, settings) for name in settings.built_in()}
     own = [
         _target(name, question, settings)
         for name, question in sorted(settings.predict.items())
-        if name not in names
+        if name not in BUILT_IN and question.enabled
     ]
-    return [*(one for one in ours if isinstance(one, SupervisedPredictor)), *own]
+    return [*churn.predictors(asked), *own]
 
 
 def _arguments(name: str, settings: NightSettings) -> dict[str, Any]:
     question = settings.predict.get(name, PredictSettings())
-    content = question.model_dump(include={"horizon", "eligible"}, exclude_none=True)
-    return {**content, "features": settings.features_of(name)}
+    content = question.model_dump(include=set(BUILT_IN[name]), exclude_none=True)
+    if "features" in BUILT_IN[name]:
+        content["features"] = settings.features_of(name)
+    return content
+
+
+def _obstacle(predictor: BatchPredictor, market: Market) -> str:
+    """Return why a predictor cannot be asked in this market at all; empty where it can."""
+    absent = sorted(table for table in predictor.needs if not market.has(table))
+    if absent:
+        return f"it needs the table '{absent[0]}'"
+    if is_on_spark(market) and not isinstance(predictor, SnapshotPredictor):
+        return "Spark's workers cannot answer it; a night on one machine does"
+    return ""
 
 
 def _target(name: str, question: PredictSettings, settings: NightSettings) -> TargetModel:
@@ -166,9 +178,9 @@ class ModelStore:
         """
         ready, trained, skipped = [], [], []
         for predictor in predictors_of(self._settings):
-            absent = sorted(table for table in predictor.needs if not market.has(table))
-            if absent:
-                skipped.append(Skipped(predictor.name, f"it needs the table '{absent[0]}'"))
+            obstacle = _obstacle(predictor, market)
+            if obstacle:
+                skipped.append(Skipped(predictor.name, obstacle))
                 continue
             known = None if retrain else self._latest(predictor, night, tell)
             if known is not None:
@@ -186,7 +198,7 @@ class ModelStore:
             trained.append(predictor.name)
         return Answering(tuple(ready), tuple(trained), tuple(skipped))
 
-    def load(self, night: date, versions: Mapping[str, str]) -> tuple[SupervisedPredictor, ...]:
+    def load(self, night: date, versions: Mapping[str, str]) -> tuple[BatchPredictor, ...]:
         """Return the trained predictors that a night uses.
 
         Parameters
@@ -198,7 +210,7 @@ class ModelStore:
 
         Returns
         -------
-        tuple of SupervisedPredictor
+        tuple of BatchPredictor
             In the order in which they run.
 
         Raises
@@ -233,7 +245,7 @@ class ModelStore:
         """
         return self._usable(night, versions).keys() == versions.keys()
 
-    def _usable(self, night: date, versions: Mapping[str, str]) -> dict[str, SupervisedPredictor]:
+    def _usable(self, night: date, versions: Mapping[str, str]) -> dict[str, BatchPredictor]:
         asked = [one for one in predictors_of(self._settings) if one.name in versions]
         latest = {one.name: self._latest(one, night) for one in asked}
         return {
@@ -244,10 +256,10 @@ class ModelStore:
 
     def _latest(
         self,
-        predictor: SupervisedPredictor,
+        predictor: BatchPredictor,
         night: date,
         tell: Callable[[str], None] = lambda _: None,
-    ) -> SupervisedPredictor | None:
+    ) -> BatchPredictor | None:
         """Return the newest training that may answer: same question, not too old, not later."""
         for trained, folder in self._trainings(predictor.name, night):
             try:
@@ -274,11 +286,11 @@ class ModelStore:
             if trained <= night:
                 yield trained, folder
 
-    def _asked(self, predictor: SupervisedPredictor) -> dict[str, str | None]:
+    def _asked(self, predictor: BatchPredictor) -> dict[str, str | None]:
         question = self._settings.predict.get(predictor.name, PredictSettings())
         return {"estimator": question.estimator}
 
-    def _keep(self, predictor: SupervisedPredictor, night: date) -> None:
+    def _keep(self, predictor: BatchPredictor, night: date) -> None:
         target = self._workspace.models / predictor.name / night.isoformat()
         place = target.parent / f"{TEMPORARY}{target.name}"
         shutil.rmtree(place, ignore_errors=True)

@@ -16,7 +16,7 @@ from mlmarket.market import Market
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.nightly.safe_files import replace_file
 from mlmarket.nightly.stages import digest_of, library_versions
-from mlmarket.prediction import Predictions, SupervisedPredictor
+from mlmarket.prediction import BatchPredictor, Predictions
 from mlmarket.prediction.buckets import BUCKET, Roll
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Parts:
 
     def answer(
         self,
-        predictor: SupervisedPredictor,
+        predictor: BatchPredictor,
         market: Market,
         *,
         as_of: datetime,
@@ -108,7 +108,7 @@ class Parts:
 
         Parameters
         ----------
-        predictor : SupervisedPredictor
+        predictor : BatchPredictor
             Trained.
         market : Market
             The tables.

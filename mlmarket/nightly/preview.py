@@ -157,5 +157,5 @@ def readiness(night: Night, market: Market) -> list[Readiness]:
         missing = f"the table '{absent[0]}'" if absent else ""
         if not missing:
             missing = predictor.shortfall(market, as_of=night.as_of)
-        found.append(Readiness(predictor.name, predictor.question.text, missing))
+        found.append(Readiness(predictor.name, predictor.text, missing))
     return found

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
     from mlmarket.nightly.night import Night
-    from mlmarket.prediction import SupervisedPredictor
+    from mlmarket.prediction import BatchPredictor
 
 __all__ = ["hold_gate"]
 
 _A_WEEK: Final = timedelta(days=7)
 
 
-def hold_gate(night: "Night", place: Path, predictors: "Sequence[SupervisedPredictor]") -> None:
+def hold_gate(night: "Night", place: Path, predictors: "Sequence[BatchPredictor]") -> None:
     """Stop a night whose answers are far from those of the night before.
 
     Parameters
@@ -30,13 +30,13 @@ def hold_gate(night: "Night", place: Path, predictors: "Sequence[SupervisedPredi
         Tonight.
     place : Path
         Where its predictions are written: the run folder, or a stage's.
-    predictors : sequence of SupervisedPredictor
+    predictors : sequence of BatchPredictor
         Those that answered.
 
     Raises
     ------
     QualityGateError
-        Where the mean of a probability, or the number of people with one, changed by more than
+        Where the mean of a headline number, or the number of people with one, changed by more than
         ``[quality] most_change``. Without a night in the last week nothing is compared.
     """
     earlier = _night_before(night)
@@ -49,7 +49,7 @@ def hold_gate(night: "Night", place: Path, predictors: "Sequence[SupervisedPredi
         pq.ParquetFile(contacts_file(place)) as tonight,
     ):
         for predictor in predictors:
-            column = predictor.question.answer.probability
+            column = predictor.headline.column
             if column in before.schema_arrow.names:
                 _compare(column, before, tonight, earlier, night.settings.quality.most_change)
 

@@ -30,7 +30,7 @@ from mlmarket.nightly.publish import build_database, is_newest, publish_to
 from mlmarket.nightly.quality import hold_gate
 from mlmarket.nightly.scores import score_on_spark
 from mlmarket.nightly.stages import Progress, Silent, StageOutput, StageRunner, digest_of
-from mlmarket.prediction import SupervisedPredictor
+from mlmarket.prediction import BatchPredictor, SnapshotPredictor
 
 __all__ = ["NightSummary", "run_night"]
 
@@ -125,7 +125,7 @@ class _Stages:
             input_fingerprints(night.config, night.settings),
         )
         self._market: Market | None = None
-        self._models: tuple[SupervisedPredictor, ...] | None = None
+        self._models: tuple[BatchPredictor, ...] | None = None
 
     def all(self, *, retrain: bool) -> list[StageResult]:
         """Run every stage."""
@@ -144,7 +144,7 @@ class _Stages:
             self._market = replace(self.night.market(), store_folder=store)
         return self._market
 
-    def answering(self) -> tuple[SupervisedPredictor, ...]:
+    def answering(self) -> tuple[BatchPredictor, ...]:
         """Return the predictors that answer tonight, read once."""
         if self._models is None:
             result = self.night.folder.result("models")
@@ -209,7 +209,7 @@ class _Stages:
             market, as_of, predictors = self.opened(), night.as_of, self.answering()
             if night.on_spark:
                 tell("scoring on Spark")
-                scored = score_on_spark(night, market, predictors, inputs=inputs)
+                scored = score_on_spark(night, market, _on_snapshots(predictors), inputs=inputs)
                 output.counts |= write_predictions(scored, place)
             else:
                 parts = Parts.take_up(folder, market, as_of=as_of, inputs=inputs)
@@ -278,18 +278,28 @@ class _Stages:
         return self.runner.run("publish", inputs, work, still_good=still_there)
 
 
-def _write_cards(predictors: Sequence[SupervisedPredictor], place: Path) -> None:
+def _on_snapshots(predictors: Sequence[BatchPredictor]) -> list[SnapshotPredictor]:
+    """Return the predictors that workers of a Spark can ask; the others were skipped."""
+    return [one for one in predictors if isinstance(one, SnapshotPredictor)]
+
+
+def _write_cards(predictors: Sequence[BatchPredictor], place: Path) -> None:
     """Write which model answers what, for the nights that will look back at this one."""
-    cards: dict[str, Mapping[str, Any]] = {
-        one.name: {
-            "version": one.version_,
-            "trained_at": one.as_of_.isoformat(),
-            "column": one.question.answer.probability,
-            "label": str(one.question.label),
-            "horizon": duration_text(one.question.horizon),
-            "relative_error": one.evidence_.relative_error,
-        }
-        for one in predictors
-    }
+    cards = {one.name: _card(one) for one in predictors}
     text = json.dumps(cards, indent=1, sort_keys=True) + "\n"
     (place / "models.json").write_text(text, encoding="utf-8")
+
+
+def _card(predictor: BatchPredictor) -> dict[str, Any]:
+    card: dict[str, Any] = {
+        "version": predictor.version_,
+        "trained_at": predictor.as_of_.isoformat(),
+        "column": predictor.headline.column,
+        "unit": predictor.headline.unit,
+        "relative_error": predictor.evidence_.relative_error,
+    }
+    # What it promises can be counted once its window has closed.
+    if isinstance(predictor, SnapshotPredictor) and predictor.headline.counts:
+        card["label"] = str(predictor.asked.label)
+        card["horizon"] = duration_text(predictor.horizon)
+    return card

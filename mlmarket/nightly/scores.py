@@ -15,7 +15,7 @@ from mlmarket.market.columns import AS_OF, CONTACT_ID
 from mlmarket.market.spark_files import SparkFolder
 from mlmarket.market.time import instant
 from mlmarket.nightly.safe_files import TEMPORARY
-from mlmarket.prediction import Predictions, SupervisedPredictor
+from mlmarket.prediction import Predictions, SnapshotPredictor
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,7 +33,7 @@ _DONE: Final = "_SUCCESS"
 def score_on_spark(
     night: "Night",
     market: Market,
-    predictors: Sequence[SupervisedPredictor],
+    predictors: Sequence[SnapshotPredictor],
     *,
     inputs: str,
 ) -> Predictions:
@@ -45,7 +45,7 @@ def score_on_spark(
         Tonight.
     market : Market
         On Spark.
-    predictors : sequence of SupervisedPredictor
+    predictors : sequence of SnapshotPredictor
         Trained.
     inputs : str
         Digest of everything the answers are made of; where the same is there already, nothing is
@@ -88,7 +88,7 @@ def _is_done(place: SparkFolder, inputs: str, buckets: int) -> bool:
 
 
 def _everybody(
-    market: Market, predictors: Sequence[SupervisedPredictor], night: "Night"
+    market: Market, predictors: Sequence[SnapshotPredictor], night: "Night"
 ) -> "DataFrame":
     """Return everybody known tonight, with the columns of every predictor."""
     people = market.contacts(as_of=night.as_of).select(CONTACT_ID).distinct()
@@ -121,7 +121,7 @@ def _put_in_place(aside: SparkFolder, place: SparkFolder) -> None:
 
 
 def _finish(
-    place: SparkFolder, night: "Night", predictors: Sequence[SupervisedPredictor], inputs: str
+    place: SparkFolder, night: "Night", predictors: Sequence[SnapshotPredictor], inputs: str
 ) -> None:
     content = {
         "inputs": inputs,
@@ -146,7 +146,7 @@ def _collected(place: SparkFolder, session: Any, *, buckets: int) -> "pa.Table":
 
 
 def _as_predictions(
-    answers: "pa.Table", predictors: Sequence[SupervisedPredictor], night: "Night"
+    answers: "pa.Table", predictors: Sequence[SnapshotPredictor], night: "Night"
 ) -> Predictions:
     import pyarrow as pa
     import pyarrow.compute as pc

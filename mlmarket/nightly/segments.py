@@ -10,7 +10,7 @@ from mlmarket.evaluation import Interval, expected_total
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.nightly.playbook import load_night_playbook
 from mlmarket.orchestration import Decisions, Segment
-from mlmarket.prediction import SupervisedPredictor
+from mlmarket.prediction import BatchPredictor
 from mlmarket.reporting import SegmentSection
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def segment_sections(
     night: "Night",
     decisions: Decisions,
     predictions: "pa.Table",
-    predictors: Sequence[SupervisedPredictor],
+    predictors: Sequence[BatchPredictor],
     earlier: date | None,
 ) -> list[SegmentSection]:
     """Return what the report says of each segment.
@@ -44,7 +44,7 @@ def segment_sections(
         Tonight's.
     predictions : pyarrow.Table
         Tonight's.
-    predictors : sequence of SupervisedPredictor
+    predictors : sequence of BatchPredictor
         Those that answered.
     earlier : date or None
         The night about a week ago.
@@ -76,7 +76,7 @@ def segment_sections(
                 entered=moved.count("entered"),
                 left=moved.count("left"),
                 earlier_size=earlier_sizes.get(segment.name),
-                outcome=predictor.question.answer.outcome if predictor is not None else "",
+                outcome=predictor.headline.counts if predictor is not None else "",
                 expected=expected,
                 random_group=random_group,
                 skipped=str(skipped.get(segment.name, "")),
@@ -97,31 +97,30 @@ def _as_written(night: "Night", decisions: Decisions) -> list[Segment]:
 def _rule(segment: Segment) -> str:
     parts = [segment.when] if segment.when else []
     if segment.top is not None:
-        parts.append(f"the top {segment.top.share:.0%} by {segment.top.column}")
+        parts.append(segment.top.in_words)
     return ", of these ".join(parts)
 
 
-def _about(
-    segment: Segment, predictors: Sequence[SupervisedPredictor]
-) -> SupervisedPredictor | None:
+def _about(segment: Segment, predictors: Sequence[BatchPredictor]) -> BatchPredictor | None:
     """Return the predictor whose probability a segment is made of; the ranking decides first."""
     texts = [segment.top.column if segment.top else "", segment.when or ""]
+    likely = [one for one in predictors if one.headline.unit == "probability"]
     for text in texts:
-        for predictor in predictors:
-            answer = predictor.question.answer
-            if answer.probability in text or (answer.grade and answer.grade in text):
+        for predictor in likely:
+            said = predictor.headline
+            if said.column in text or (said.words and said.words in text):
                 return predictor
     return None
 
 
 def _expected(
-    name: str, decisions: Decisions, predictions: "pa.Table", predictor: SupervisedPredictor
+    name: str, decisions: Decisions, predictions: "pa.Table", predictor: BatchPredictor
 ) -> tuple[Interval, float]:
     """Return how many members are expected to do it, and how many of a random group would."""
     import pyarrow.compute as pc
 
     members = decisions.memberships.filter(pc.equal(decisions.memberships["segment"], name))
-    column = predictor.question.answer.probability
+    column = predictor.headline.column
     scored = predictions.select([CONTACT_ID, column]).drop_null()
     inside = pc.is_in(
         scored.column(CONTACT_ID), value_set=members.column(CONTACT_ID).combine_chunks()

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -28,7 +28,12 @@ __all__ = [
     "load_settings",
 ]
 
-BUILT_IN = frozenset({"purchase", "churn"})
+BUILT_IN: Final[Mapping[str, tuple[str, ...]]] = {
+    "purchase": ("horizon", "eligible", "features"),
+    "churn": ("horizon", "eligible", "features"),
+}
+"""Questions of mlmarket's own, and what may be said about each."""
+_ASKED_IN_ANY_CASE: Final = frozenset({"purchase", "churn", "value", "next_order"})
 
 
 def _readable_duration(text: str) -> str:
@@ -45,7 +50,7 @@ class PredictSettings(Settings):
     Parameters
     ----------
     label : str, optional
-        What is asked, such as ``event upgrade``; given by mlmarket for ``purchase`` and ``churn``.
+        What is asked, such as ``event upgrade``; given by mlmarket for its own questions.
     horizon : str, optional
         Within which time, such as ``30D``.
     eligible : str, optional
@@ -55,6 +60,10 @@ class PredictSettings(Settings):
         by default all that the tables allow and all that is declared.
     estimator : str, optional
         ``module:function`` that returns a scikit-learn classifier, in place of the default model.
+    starts, ends : str, optional
+        What begins and what ends a contract, for ``subscription`` only.
+    enabled : bool, default True
+        Whether it is asked.
     """
 
     label: str | None = None
@@ -62,6 +71,9 @@ class PredictSettings(Settings):
     eligible: str | None = None
     features: Annotated[list[str], Field(min_length=1)] | None = None
     estimator: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
+    starts: str | None = None
+    ends: str | None = None
+    enabled: bool = True
 
 
 class ModelSettings(Settings):
@@ -170,7 +182,8 @@ class NightSettings(MarketSettings):
     Parameters
     ----------
     predict : dict of str to PredictSettings
-        The questions; ``purchase`` and ``churn`` are asked in any case.
+        The questions; ``purchase``, ``churn``, ``value`` and ``next_order`` are asked in any case,
+        ``replenishment`` and ``subscription`` where they are named.
     features : dict of str to FeatureSettings
         Further features, see :mod:`mlmarket.features.declarations`.
     models, segments, journeys, quality, output, engine, hooks : settings
@@ -193,7 +206,7 @@ class NightSettings(MarketSettings):
     def _questions_are_whole(self) -> Self:
         for name, question in self.predict.items():
             if name in BUILT_IN:
-                _refuse_label(name, question)
+                _refuse_unfit(name, question)
             elif question.label is None or question.horizon is None:
                 missing = "label" if question.label is None else "horizon"
                 raise ConfigurationError(
@@ -210,6 +223,15 @@ class NightSettings(MarketSettings):
         for name, question in self.predict.items():
             _refuse_unknown(name, question.features or (), known)
         return self
+
+    def built_in(self) -> tuple[str, ...]:
+        """Return the questions of mlmarket's own that are asked, in the order in which they run."""
+        return tuple(
+            name
+            for name in BUILT_IN
+            if (name in _ASKED_IN_ANY_CASE or name in self.predict)
+            and self.predict.get(name, PredictSettings()).enabled
+        )
 
     def features_of(self, question: str) -> tuple[Feature | str, ...] | None:
         """Return what is known of each contact where a question is asked.
@@ -251,14 +273,17 @@ def _refuse_unknown(question: str, features: Sequence[str], known: Sequence[str]
             )
 
 
-def _refuse_label(name: str, question: PredictSettings) -> None:
-    if question.label is not None or question.estimator is not None:
-        key = "label" if question.label is not None else "estimator"
-        raise ConfigurationError(
-            f"[predict.{name}] cannot have a `{key}`.",
-            f"'{name}' is a question of mlmarket's own; only its horizon and who is eligible vary.",
-            "give your own question another name.",
-        )
+def _refuse_unfit(name: str, question: PredictSettings) -> None:
+    """Refuse what a question of mlmarket's own does not let anybody say."""
+    said = question.model_dump(exclude_none=True, exclude_defaults=True, exclude={"enabled"})
+    for key in said:
+        if key not in BUILT_IN[name]:
+            may = ", ".join(f"`{one}`" for one in (*BUILT_IN[name], "enabled"))
+            raise ConfigurationError(
+                f"[predict.{name}] cannot have a `{key}`.",
+                f"'{name}' is a question of mlmarket's own, of which only {may} may be said.",
+                "remove it, or give your own question another name.",
+            )
 
 
 def load_settings(path: Path) -> NightSettings:

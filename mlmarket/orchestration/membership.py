@@ -198,15 +198,23 @@ def _best(considered: ir.Table, segment: Segment, top: TopShare, bench: Bench) -
     value = considered[top.column]
     known = value.notnull() & ~value.isnan() if value.type().is_floating() else value.notnull()
     ranked = considered.filter(considered["_holds"] & known)
-    # Through text: 0.29 · 100 must be 29, which binary floating point misses.
-    exact = Decimal(str(top.share)) * bench.to_pyarrow(ranked.count()).as_py()
-    places = int(exact.to_integral_value(ROUND_HALF_UP))
+    places = _places(top, bench.to_pyarrow(ranked.count()).as_py())
     # Equal values must not favour old customers, whose ids come first: a lot decides.
     lot = (f"{segment.name}|" + ranked["contact_id"]).hexdigest("sha256")
     order = [ranked[top.column].desc(), lot, ranked["contact_id"]]
     best = ranked.order_by(order).limit(places).select(best_id="contact_id")
     joined = considered.left_join(best, considered["contact_id"] == best["best_id"])
     return joined.mutate(_holds=joined["best_id"].notnull())
+
+
+def _places(top: TopShare, ranked: int) -> int:
+    """Return how many of those ranked are in."""
+    places = ranked
+    if top.share is not None:
+        # Through text: 0.29 · 100 must be 29, which binary floating point misses.
+        exact = Decimal(str(top.share)) * ranked
+        places = int(exact.to_integral_value(ROUND_HALF_UP))
+    return places if top.most is None else min(places, top.most)
 
 
 def _members(found: pa.Table, segment: Segment, now: datetime) -> pa.Table:

@@ -32,13 +32,32 @@ class TopShare(StrictModel):
     ----------
     column : str
         The column ranked by, the largest value first; people without a value are left out.
-    share : float
+    share : float, optional
         How many of those ranked are in, above 0 and up to 1; the number is rounded half up.
         People with equal values stand in an order drawn by lot, the same in each run.
+    most : int, optional
+        How many people are in at most: what a budget pays for. With a share as well, the smaller
+        number counts.
     """
 
     column: Text
-    share: Annotated[float, Field(strict=True, gt=0.0, le=1.0, allow_inf_nan=False)]
+    share: Annotated[float, Field(strict=True, gt=0.0, le=1.0, allow_inf_nan=False)] | None = None
+    most: Annotated[int, Field(strict=True, gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Self:
+        if self.share is None and self.most is None:
+            fix = "write 'share: 0.10', or 'most: 500'."
+            refuse("nothing says how many are in it", fix)
+        return self
+
+    @property
+    def in_words(self) -> str:
+        """How many of whom, such as ``the top 10% by purchase_probability_30d``."""
+        parts = [] if self.share is None else [f"the top {self.share:.0%} by {self.column}"]
+        if self.most is not None:
+            parts.append(f"{'at most' if parts else 'the top'} {self.most:,}")
+        return ", ".join(parts) + ("" if self.share is not None else f" by {self.column}")
 
 
 class Segment(StrictModel):
@@ -72,7 +91,7 @@ class Segment(StrictModel):
     @model_validator(mode="after")
     def _can_be_decided(self) -> Self:
         if self.when is None and self.top is None:
-            fix = "write 'when: <condition>' or 'top: {column: …, share: …}'."
+            fix = "write 'when: <condition>', or 'top: {column: …, share: …}' or '…, most: …}'."
             refuse("nothing says who is in it", fix)
         clauses_of(self.why)
         return self

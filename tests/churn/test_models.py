@@ -186,10 +186,16 @@ def test_a_shop_in_which_everybody_buys_is_declined(now):
 
 
 def test_a_night_runs_both_with_their_settings():
-    purchase, churn = predictors({"purchase": {"horizon": "14D"}, "upgrade": {"label": "x"}})
+    purchase, churn = predictors({"purchase": {"horizon": "14D"}, "churn": {}})
     assert "purchase_probability_14d" in purchase.outputs
     assert "churn_probability_90d" in churn.outputs
     assert "churn_risk" in churn.outputs
+
+
+def test_a_predictor_that_is_not_known_is_refused():
+    with pytest.raises(ConfigurationError, match="has no predictor 'purchse'") as refused:
+        predictors({"purchse": {}})
+    assert "did you mean 'purchase'?" in str(refused.value)
 
 
 def test_a_setting_that_is_not_known_is_refused():

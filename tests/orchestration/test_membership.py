@@ -161,6 +161,16 @@ def best(share, **rest):
     )
 
 
+@pytest.mark.parametrize(
+    ("limits", "count"), [({"most": 3}, 3), ({"most": 99}, 20), ({"share": 0.5, "most": 3}, 3)]
+)
+def test_a_ranking_ends_where_the_budget_does(kit, shop, limits, count):
+    rule = {"column": "churn_probability_90d", **limits}
+    table = kit.scores(**{name: n / 20 for n, name in enumerate(NAMES)})
+    (decided,) = run(kit, book(Segment(name="best", title="x", top=rule)), shop, table)
+    assert members(decided, "best") == set(NAMES[20 - count :])
+
+
 @pytest.mark.parametrize(("share", "count"), [(0.1, 2), (0.29, 6), (0.125, 3), (0.02, 0), (1, 20)])
 def test_the_top_share_is_rounded_half_up(kit, shop, share, count):
     table = kit.scores(**{name: n / 20 for n, name in enumerate(NAMES)})

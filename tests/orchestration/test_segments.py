@@ -57,6 +57,13 @@ def test_segments_are_read_in_the_order_of_the_file(tmp_path):
         ("share: 0.10", "share: 1.5", "segment 'best', key 'top.share': input should be", ""),
         ("share: 0.10", "share: .nan", "segment 'best', key 'top.share'", ""),
         ("share: 0.10", 'share: "0.1"', "segment 'best', key 'top.share'", ""),
+        (
+            ", share: 0.10}",
+            "}",
+            "segment 'best', key 'top': nothing says how many are in it",
+            "most",
+        ),
+        ("share: 0.10", "most: 0", "segment 'best', key 'top.most'", ""),
         ("title: The best tenth", "title: 12", "segment 'best', key 'title'", ""),
         ("title: The best tenth", "name: x", "segment 'best': there is no key 'name'", "remove"),
         ("  best:", "  ../best:", "segment '../best', key 'name'", ""),
