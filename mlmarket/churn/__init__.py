@@ -24,6 +24,7 @@ from mlmarket.churn.retention import (
     retention_curve,
 )
 from mlmarket.churn.rfm import RecencyRule, RfmCells
+from mlmarket.churn.subscription import SubscriptionChurnModel
 from mlmarket.churn.subscription_hazard import DiscreteHazard, TenureHazard
 from mlmarket.churn.subscription_periods import life_table, person_periods
 from mlmarket.errors import ConfigurationError, suggestion
@@ -43,6 +44,7 @@ __all__ = [
     "RecencyRule",
     "RetentionCurve",
     "RfmCells",
+    "SubscriptionChurnModel",
     "TenureHazard",
     "choose_contacts",
     "expected_value_saved",

@@ -53,7 +53,7 @@ _FILE: Final = "cross_section.json"
 _ISOTONIC_FROM: Final = 300
 """Rows of the rarer side from which a calibration may follow the rates step by step."""
 
-_FOLLOWED: Final = 0.6
+_FOLLOWED: Final = 0.75
 """How far a probability is moved to the rate seen among its like: steps alone would make ties."""
 
 

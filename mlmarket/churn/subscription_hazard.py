@@ -24,7 +24,7 @@ from mlmarket.prediction.trees import BoostedTrees
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DiscreteHazard", "TenureHazard", "steps_of", "survival_of"]
+__all__ = ["DiscreteHazard", "TenureHazard", "period_hazards", "steps_of"]
 
 _DAY: Final = timedelta(days=1)
 _KNOTS: Final = (3.0, 6.0, 12.0, 24.0)
@@ -35,6 +35,9 @@ _FILE: Final = "tenure_hazard.json"
 
 
 class _Hazard(Protocol):
+    tenure: str
+    period: str | timedelta
+
     def predict_hazard(self, X: FeatureRows) -> Floats: ...
 
 
@@ -59,41 +62,37 @@ def steps_of(horizon: str | timedelta, period: str | timedelta) -> Iterator[tupl
         begin += step
 
 
-def survival_of(
-    model: _Hazard,
-    X: FeatureRows,
-    *,
-    horizon: str | timedelta,
-    tenure: str,
-    period: str | timedelta,
-) -> Floats:
-    """Return the probability to last beyond a horizon.
+def period_hazards(
+    model: _Hazard, X: FeatureRows, *, horizon: str | timedelta
+) -> tuple[Floats, Floats]:
+    """Return the chance to end in each period of a horizon, of those who last until then.
 
     Parameters
     ----------
-    model : object
-        With ``predict_hazard``.
+    model : DiscreteHazard or TenureHazard
+        Fitted.
     X : pandas.DataFrame or pyarrow.RecordBatch
-        Contracts as they are now.
+        Contracts as they are now; their tenure grows on the way, all else stays.
     horizon : str or timedelta
         How far to look.
-    tenure : str
-        The column that grows on the way.
-    period : str or timedelta
-        Of the hazard.
 
     Returns
     -------
-    ndarray of float64, shape (rows,)
-        The product of the chances to last each period, the last one in part where the horizon is
-        no multiple of the period.
+    tuple of (ndarray of float64, shape (rows, periods), ndarray of float64, shape (periods,))
+        The chances, and what share of each period lies within the horizon.
     """
-    log_survival = np.zeros(len(X))
-    now = numbers_of(X, tenure)
-    for later, share in steps_of(horizon, period):
-        hazard = model.predict_hazard(_with_columns(X, {tenure: now + later}))
-        log_survival += share * np.log1p(-hazard)
-    survived: Floats = np.exp(log_survival)
+    now = numbers_of(X, model.tenure)
+    steps = list(steps_of(horizon, model.period))
+    hazards = [
+        model.predict_hazard(_with_columns(X, {model.tenure: now + later})) for later, _ in steps
+    ]
+    return np.column_stack(hazards), np.array([share for _, share in steps])
+
+
+def _survival(model: _Hazard, X: FeatureRows, horizon: str | timedelta) -> Floats:
+    """Return the product of the chances to last each period, the last one perhaps in part."""
+    hazard, share = period_hazards(model, X, horizon=horizon)
+    survived: Floats = np.exp((share * np.log1p(-hazard)).sum(axis=1))
     return survived
 
 
@@ -238,7 +237,7 @@ class DiscreteHazard(PlainEstimator):
         ndarray of float64, shape (rows,)
             Between 0 and 1; the farther, the smaller.
         """
-        return survival_of(self, X, horizon=horizon, tenure=self.tenure, period=self.period)
+        return _survival(self, X, horizon)
 
     def contributions(self, X: FeatureRows) -> dict[str, Floats]:
         """Return what each column adds to the log odds of the next period.
@@ -353,7 +352,7 @@ class TenureHazard(PlainEstimator):
 
     def predict_survival(self, X: FeatureRows, *, horizon: str | timedelta) -> Floats:
         """Return the chance to last; see :meth:`DiscreteHazard.predict_survival`."""
-        return survival_of(self, X, horizon=horizon, tenure=self.tenure, period=self.period)
+        return _survival(self, X, horizon)
 
     def save(self, folder: Path) -> None:
         """Write the table; see :class:`~mlmarket.prediction.learner.Learner`."""
