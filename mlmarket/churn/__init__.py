@@ -13,6 +13,8 @@ from mlmarket.churn.btyd import (
     ParameterDraws,
     ParetoNBDModel,
 )
+from mlmarket.churn.cross_section import CrossSectionChurn
+from mlmarket.churn.cross_section_evidence import CrossSectionEvidence
 from mlmarket.churn.gates import (
     DataGate,
     DataNeeds,
@@ -32,6 +34,9 @@ from mlmarket.churn.retention import (
     retention_curve,
 )
 from mlmarket.churn.rfm import RecencyRule, RfmCells
+from mlmarket.churn.subscription import SubscriptionChurnModel
+from mlmarket.churn.subscription_hazard import DiscreteHazard, TenureHazard
+from mlmarket.churn.subscription_periods import life_table, person_periods
 from mlmarket.churn.tracking import PurchaseTracking, track_purchases
 from mlmarket.churn.transactions import summarize_transactions
 from mlmarket.errors import ConfigurationError, suggestion
@@ -41,8 +46,11 @@ __all__ = [
     "BetaGeoModel",
     "ChurnModel",
     "ConvergenceWarning",
+    "CrossSectionChurn",
+    "CrossSectionEvidence",
     "DataGate",
     "DataNeeds",
+    "DiscreteHazard",
     "ExtrapolationWarning",
     "Finding",
     "GammaGammaModel",
@@ -56,10 +64,14 @@ __all__ = [
     "RecencyRule",
     "RetentionCurve",
     "RfmCells",
+    "SubscriptionChurnModel",
+    "TenureHazard",
     "choose_contacts",
     "expected_value_saved",
     "hold_data_gate",
+    "life_table",
     "order_history",
+    "person_periods",
     "plot_probability_alive",
     "plot_retention",
     "plot_tracking",
