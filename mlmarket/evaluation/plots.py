@@ -208,15 +208,19 @@ def plot_deciles(deciles: ValueDeciles, *, ax: "Axes | None" = None) -> "Axes":
     return axes
 
 
-def plot_scores(counts: ArrayLike, edges: ArrayLike, *, ax: "Axes | None" = None) -> "Axes":
-    """Draw how many contacts have which probability.
+def plot_scores(
+    counts: ArrayLike, edges: ArrayLike, *, percent: bool = True, ax: "Axes | None" = None
+) -> "Axes":
+    """Draw how many contacts have which probability, or which other number.
 
     Parameters
     ----------
     counts : array-like of shape (bins,)
         Contacts in each bin, as ``numpy.histogram`` returns them.
     edges : array-like of shape (bins + 1,)
-        Edges of the bins, probabilities from 0 to 1.
+        Edges of the bins; probabilities from 0 to 1.
+    percent : bool, default True
+        Whether they are probabilities, which are written in percent.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new Figure by default.
 
@@ -244,15 +248,20 @@ def plot_scores(counts: ArrayLike, edges: ArrayLike, *, ax: "Axes | None" = None
         raise ConfigurationError(what, why, "pass *numpy.histogram(probabilities, bins=40).")
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
+<<<<<<< HEAD
+    with _canvas(ax, size=(5.6, 3.0)) as axes:
+        borders = 100.0 * borders if percent else borders
+=======
     with canvas(ax, size=(5.6, 3.0)) as axes:
         borders = 100.0 * borders
+>>>>>>> part/value
         axes.stairs(heights, borders, fill=True, facecolor=_FILL, edgecolor=_COLOURS[0])
         axes.set_xlim(borders[0], borders[-1])
         axes.set_ylim(bottom=0.0)
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.grid(visible=True, axis="y")
-        axes.set_xlabel("Predicted probability (%)")
+        axes.set_xlabel("Predicted probability (%)" if percent else "Predicted number")
         axes.set_ylabel("Contacts")
     return axes
 
