@@ -248,13 +248,8 @@ def plot_scores(
         raise ConfigurationError(what, why, "pass *numpy.histogram(probabilities, bins=40).")
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-<<<<<<< HEAD
-    with _canvas(ax, size=(5.6, 3.0)) as axes:
-        borders = 100.0 * borders if percent else borders
-=======
     with canvas(ax, size=(5.6, 3.0)) as axes:
-        borders = 100.0 * borders
->>>>>>> part/value
+        borders = 100.0 * borders if percent else borders
         axes.stairs(heights, borders, fill=True, facecolor=_FILL, edgecolor=_COLOURS[0])
         axes.set_xlim(borders[0], borders[-1])
         axes.set_ylim(bottom=0.0)
