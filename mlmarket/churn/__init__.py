@@ -22,15 +22,18 @@ from mlmarket.churn.retention import (
     retention_curve,
 )
 from mlmarket.churn.rfm import RecencyRule, RfmCells
+from mlmarket.churn.value_model import BuyTillYouDieValue, LifetimeValueModel
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.prediction import BatchPredictor
 
 __all__ = [
+    "BuyTillYouDieValue",
     "ChurnModel",
     "DataGate",
     "DataNeeds",
     "Finding",
     "HorizonProposal",
+    "LifetimeValueModel",
     "OrderHistory",
     "PurchaseModel",
     "RecencyRule",

@@ -33,6 +33,10 @@ __all__ = ["BuyTillYouDieAmounts"]
 
 Floats = npt.NDArray[np.float64]
 
+_PENALTY: Final = 1.0
+"""Of the parameters' logarithms: next to nothing for thousands of contacts, and what settles the
+parameters where hardly anybody has left yet.
+"""
 _SMALLEST: Final = 0.01
 """Of the mean value of a purchase: what is assumed where returns have eaten all of it."""
 
@@ -64,8 +68,8 @@ class BuyTillYouDieAmounts:
     def __init__(self, horizon: timedelta, *, of_value: bool = True) -> None:
         self.horizon = horizon
         self.of_value = of_value
-        self._purchases = BetaGeoModel(unit="1D")
-        self._spend = GammaGammaModel()
+        self._purchases = BetaGeoModel(unit="1D", penalty=_PENALTY)
+        self._spend = GammaGammaModel(penalty=_PENALTY)
         self._least = 0.0
 
     def fit(self, lesson: Lesson) -> Self:
@@ -79,7 +83,7 @@ class BuyTillYouDieAmounts:
         known = numbers_of(lesson.present, "order_days_active") > 0.0
         present = lesson.present[known].reset_index(drop=True)
         with _unsettled_is_refused(), one_thread():
-            self._purchases = BetaGeoModel(unit="1D").fit(_summary(present, 0.0))
+            self._purchases = BetaGeoModel(unit="1D", penalty=_PENALTY).fit(_summary(present, 0.0))
             if self.of_value:
                 self._learn_spend(present)
         return self
@@ -93,7 +97,7 @@ class BuyTillYouDieAmounts:
                 "look at the amounts of orders and returns.",
             )
         self._least = _SMALLEST * float(value[value > 0.0].mean())
-        self._spend = GammaGammaModel().fit(_summary(present, self._least))
+        self._spend = GammaGammaModel(penalty=_PENALTY).fit(_summary(present, self._least))
         # An infinite mean is refused here, not in the night.
         self._spend.expected_value(_summary(present, self._least))
 

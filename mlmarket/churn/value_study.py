@@ -11,6 +11,7 @@ import numpy.typing as npt
 from mlmarket.churn.value_contest import Exam, Season
 from mlmarket.churn.value_learners import Lesson
 from mlmarket.features import Feature, SnapshotSpec, days_active, first_touch, recency, total
+from mlmarket.features.defaults import DEFAULT
 from mlmarket.features.labels import label_complete_until
 from mlmarket.market.time import day_start
 from mlmarket.prediction.study import features_of_plan
@@ -93,7 +94,7 @@ class ValueStudy:
         cutoffs: Sequence[datetime],
         *,
         present: datetime,
-        known_at: datetime | None,
+        known_at: datetime,
     ) -> Lesson:
         """Return what a model that stands at an instant learns from.
 
@@ -105,7 +106,7 @@ class ValueStudy:
             Whose label windows had ended.
         present : datetime
             Where it stands.
-        known_at : datetime or None
+        known_at : datetime
             What became available later is not seen.
 
         Returns
@@ -176,7 +177,7 @@ def open_value_study(
     plan: TrainingPlan,
     *,
     features: Sequence[Feature | str] | None,
-    known_at: datetime | None,
+    known_at: datetime,
     most_rows: int,
     present: datetime,
 ) -> ValueStudy:
@@ -192,8 +193,8 @@ def open_value_study(
         When to look; with an origin.
     features : sequence of Feature or str, or None
         What was asked for.
-    known_at : datetime or None
-        Labels that became available later are not seen; None sees all there are.
+    known_at : datetime
+        Where whoever judges stands: labels that became available later are not seen.
     most_rows : int
         Rows to learn from at most.
     present : datetime
@@ -205,7 +206,7 @@ def open_value_study(
         Nothing of the snapshots is read yet.
     """
     # Asked for by themselves, these keep the names that the rules read.
-    wanted = ("default", *FEATURES) if features is None else (*features, *FEATURES)
+    wanted: tuple[Feature | str, ...] = (*((DEFAULT,) if features is None else features), *FEATURES)
     chosen = features_of_plan(market, plan, wanted)
     years = (year_before(plan, origin) for origin in (*plan.origins, present))
     planned = {*plan.instants, present, *(moment for moment in years if moment is not None)}
