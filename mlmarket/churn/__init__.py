@@ -39,11 +39,13 @@ from mlmarket.churn.subscription_hazard import DiscreteHazard, TenureHazard
 from mlmarket.churn.subscription_periods import life_table, person_periods
 from mlmarket.churn.tracking import PurchaseTracking, track_purchases
 from mlmarket.churn.transactions import summarize_transactions
+from mlmarket.churn.value_model import BuyTillYouDieValue, LifetimeValueModel
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.prediction import BatchPredictor
 
 __all__ = [
     "BetaGeoModel",
+    "BuyTillYouDieValue",
     "ChurnModel",
     "ConvergenceWarning",
     "CrossSectionChurn",
@@ -55,6 +57,7 @@ __all__ = [
     "Finding",
     "GammaGammaModel",
     "HorizonProposal",
+    "LifetimeValueModel",
     "ModifiedBetaGeoModel",
     "OrderHistory",
     "ParameterDraws",
