@@ -1,7 +1,7 @@
 """Who will buy, and who is leaving?"""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from mlmarket.churn.btyd import (
@@ -41,6 +41,7 @@ from mlmarket.churn.tracking import PurchaseTracking, track_purchases
 from mlmarket.churn.transactions import summarize_transactions
 from mlmarket.churn.value_model import BuyTillYouDieValue, LifetimeValueModel
 from mlmarket.errors import ConfigurationError, suggestion
+from mlmarket.features import Feature
 from mlmarket.prediction import BatchPredictor
 
 __all__ = [
@@ -86,9 +87,24 @@ __all__ = [
 ]
 
 
+def _value(
+    horizon: str = "365D",
+    *,
+    eligible: str = "order",
+    features: Sequence[Feature | str] | None = None,
+    extrapolate: bool = False,
+) -> BatchPredictor:
+    """Return the predictor of value; one that extrapolates knows no features."""
+    if extrapolate:
+        return BuyTillYouDieValue(horizon, eligible=eligible)
+    return LifetimeValueModel(horizon, eligible=eligible, features=features)
+
+
 _KINDS: Final[Mapping[str, Callable[..., BatchPredictor]]] = {
     "purchase": PurchaseModel,
     "churn": ChurnModel,
+    "value": _value,
+    "subscription": SubscriptionChurnModel,
 }
 
 

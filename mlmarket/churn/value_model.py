@@ -280,12 +280,12 @@ class _ValuePredictor(SnapshotPredictor):
         """
         return self._require_fitted().answer(batch, self._columns)
 
-    def expected_total(self, values: ArrayLike, *, level: float = 0.9) -> Interval:
+    def total(self, numbers: ArrayLike, *, level: float = 0.9) -> Interval:
         """Return what a group is expected to be worth together, with an interval.
 
         Parameters
         ----------
-        values : array-like of shape (n,)
+        numbers : array-like of shape (n,)
             Expected values of its contacts, from this model.
         level : float, default 0.9
             Coverage of the interval.
@@ -303,7 +303,7 @@ class _ValuePredictor(SnapshotPredictor):
         """
         evidence = self.evidence_
         return expected_value_total(
-            values,
+            numbers,
             dispersion=evidence.dispersion or 0.0,
             relative_error=evidence.relative_error,
             level=level,
