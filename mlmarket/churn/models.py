@@ -8,29 +8,35 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from mlmarket.churn.rfm import RecencyRule, RfmCells
-from mlmarket.features import Behaviour, Feature, days_active, recency, total
+from mlmarket.churn.beta_geo_learner import ALIVE
+from mlmarket.churn.candidates import candidates
+from mlmarket.features import Behaviour, Feature, days_active, first_touch, recency, total
 from mlmarket.features.rows import tables_of
 from mlmarket.market.time import duration_text, parse_duration
-from mlmarket.prediction.contest import Candidates
-from mlmarket.prediction.learner import BaseRate
 from mlmarket.prediction.question import Answer, Fact, Question
 from mlmarket.prediction.supervised import SupervisedPredictor
-from mlmarket.prediction.target import blend
 
 __all__ = ["ChurnModel", "PurchaseModel"]
 
-_CANDIDATES: Final = Candidates(
-    challenger=blend,
-    baselines={"base_rate": BaseRate, "recency_rule": RecencyRule, "rfm_cells": RfmCells},
-)
 _FACTS: Final = (
     Fact("days_since_last_order", "order_recency", "days", "days since the last order"),
     Fact("order_days_365d", "order_days_active_365d", "days", "days with an order in 365 days"),
     Fact("order_value_365d", "order_total_365d", "currency", "value of orders in 365 days"),
+    Fact(
+        ALIVE,
+        ALIVE,
+        "probability",
+        "probability of BG/NBD to be a customer still: a diagnostic that decides nothing",
+        diagnostic=True,
+    ),
 )
-_OF_RULES: Final = (recency("order"), days_active("order"), total("order"))
-"""What the simple rules are made of: they stand beside the model whatever it is to know."""
+_OF_RULES: Final = (
+    recency("order"),
+    first_touch("order"),
+    days_active("order"),
+    total("order"),
+)
+"""What simple rules and BG/NBD are made of: they are known whatever else the model is to know."""
 _OF_FACTS: Final = (days_active("order", "365D"), total("order", "365D"))
 
 
@@ -136,13 +142,14 @@ def _question(
     name: str, text: str, label: str, span: str, eligible: str, answer: Answer
 ) -> Question:
     gate = None if eligible == "contact" else Behaviour.parse(eligible)
+    asked, horizon = Behaviour.parse(label), parse_duration(span)
     return Question(
         name=name,
-        text=f"{text} within {parse_duration(span).days} days?",
-        label=Behaviour.parse(label),
-        horizon=parse_duration(span),
+        text=f"{text} within {horizon.days} days?",
+        label=asked,
+        horizon=horizon,
         eligible=gate,
         needs=frozenset({"orders"}) | (tables_of(gate) if gate is not None else frozenset()),
         answer=answer,
-        candidates=_CANDIDATES,
+        candidates=candidates(horizon, negated=asked.negated),
     )
