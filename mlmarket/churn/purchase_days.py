@@ -74,14 +74,17 @@ def _daily_after_returns(lines: Any) -> Any:  # noqa: ANN401 - its columns are k
         return purchases
     given_back = lines.filter(lines[IS_RETURN])
     rows = ibis.union(
-        purchases.mutate(bought=purchases.day, returned=_NOTHING),
+        purchases.mutate(bought=purchases.day, returned=_NOTHING, place=ibis.literal(0)),
         given_back.group_by([CONTACT_ID, "day"]).aggregate(
             value=_UNKNOWN,
             bought=ibis.null("int64"),
             returned=given_back.amount.sum().fill_null(0).cast(_SUM),
+            place=ibis.literal(1),
         ),
     )
-    so_far = ibis.cumulative_window(group_by=rows[CONTACT_ID], order_by=rows.day)
+    # Of one day, the purchase comes before the return: rows of one place would be in any order.
+    order = [rows.day, rows.place]
+    so_far = ibis.cumulative_window(group_by=rows[CONTACT_ID], order_by=order)
     placed = rows.mutate(day=rows.bought.max().over(so_far))
     placed = placed.filter(placed.day.notnull())
     net = placed.group_by([CONTACT_ID, "day"]).aggregate(
