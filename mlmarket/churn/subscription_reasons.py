@@ -161,9 +161,11 @@ def reasons_in_words(
             for part, one in zip(parts, excess, strict=True)
         ]
         points.append(_POINTS * (full - corrected(np.mean(without, axis=0))))
-        weights = np.array([np.sum([one[name] for one in excess], axis=0) for name in names])
-        # The feature that leans most to the side to which the whole group leans.
-        speakers.append(np.argmax(weights * np.where(points[-1] < 0, -1.0, 1.0), axis=0))
+        way = np.where(points[-1] < 0, -1.0, 1.0)
+        # What all models see: one alone may set two features that move together off against
+        # each other.
+        lean = [np.min([way * one[name] for one in excess], axis=0) for name in names]
+        speakers.append(np.argmax(np.array(lean), axis=0))
     return _sentences(np.array(points), speakers, list(groups.values()), rows, usual, wordings)
 
 
