@@ -146,9 +146,9 @@ def reasons_in_words(
     ndarray of str, shape (rows,)
         The same for a row whatever stands beside it.
     """
-    if not len(rows):
-        return np.empty(0, dtype=object)
     groups = _groups(parts, wordings)
+    if not len(rows) or not groups:
+        return np.full(len(rows), NOTHING, dtype=object)
     full = corrected(np.mean([part.probability() for part in parts], axis=0))
     points, speakers = [], []
     for names in groups.values():
@@ -171,7 +171,7 @@ def reasons_in_words(
 
 def _groups(parts: Sequence[Part], wordings: Mapping[str, Wording]) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
-    for name in parts[0].adds:
+    for name in parts[0].adds if parts else ():
         if name in wordings:
             groups.setdefault(wordings[name].about, []).append(name)
     return groups
