@@ -37,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "churn"))
 from subscription_business import DAYS, START, Business, chance_of
 
 Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int8]
 METRICS: dict[str, Any] = {
     "AUC": roc_auc,
     "log loss": log_loss,
@@ -53,7 +54,7 @@ class Peer:
         self.make = make
         self.categories = categories
 
-    def predict(self, learn: pd.DataFrame, label: Any, judge: pd.DataFrame) -> Floats:
+    def predict(self, learn: pd.DataFrame, label: Labels, judge: pd.DataFrame) -> Floats:
         """Fit on some rows and answer for others."""
         if not self.categories:
             return self.make().fit(learn, label).predict(judge)
@@ -64,7 +65,7 @@ class Peer:
 class Ours:
     """CrossSectionChurn as it comes; the evidence of its own is not needed here."""
 
-    def predict(self, learn: pd.DataFrame, label: Any, judge: pd.DataFrame) -> Floats:
+    def predict(self, learn: pd.DataFrame, label: Labels, judge: pd.DataFrame) -> Floats:
         """Fit on some rows and answer for others."""
         return CrossSectionChurn(folds=0).fit(learn, label).predict_proba(judge)[:, 1]
 
@@ -114,7 +115,7 @@ def telco(path: Path) -> None:
         print(f"  against {name:24}{_savings(label, said['mlmarket'], said[name])}")
 
 
-def _scores(label: Any, probability: Floats) -> str:
+def _scores(label: Labels, probability: Floats) -> str:
     found = (
         bootstrap(metric, label, probability, n_resamples=RESAMPLES, random_state=0)
         for metric in METRICS.values()
@@ -122,7 +123,7 @@ def _scores(label: Any, probability: Floats) -> str:
     return "".join(f"{one.value:>9.4f} [{one.low:.4f} {one.high:.4f}]" for one in found)
 
 
-def _savings(label: Any, ours: Floats, theirs: Floats) -> str:
+def _savings(label: Labels, ours: Floats, theirs: Floats) -> str:
     parts = []
     for name, metric in METRICS.items():
         gain = paired_difference(metric, label, theirs, ours, n_resamples=RESAMPLES, random_state=0)
