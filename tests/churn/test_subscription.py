@@ -40,7 +40,7 @@ def market(business) -> Market:
 
 @pytest.fixture(scope="module")
 def model(market) -> SubscriptionChurnModel:
-    return SubscriptionChurnModel("60D").fit(market, as_of=EARLIER)
+    return SubscriptionChurnModel("60D", folds=2).fit(market, as_of=EARLIER)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_the_evidence_has_all_candidates_and_the_best_is_used(model):
 def test_who_cannot_be_told_apart_is_answered_by_a_rule():
     alike = Business(seed=4, people=300, alike=True)
     market = Market.from_tables(**alike.tables(), now=NOW)
-    model = SubscriptionChurnModel("30D", folds=3).fit(market, as_of=NOW)
+    model = SubscriptionChurnModel("30D", folds=2).fit(market, as_of=NOW)
     assert model.evidence_.chosen == "base_rate"
     frame = model.predict(market, as_of=NOW).to_frame()
     (probability,) = set(frame["subscription_churn_probability_30d"])
@@ -182,7 +182,7 @@ def test_rows_after_as_of_change_nothing(model, market, business):
     for changed in (past, other):
         tables = business.tables(events=changed)
         truncated = Market.from_tables(**tables, now=NOW)
-        again = SubscriptionChurnModel("60D").fit(truncated, as_of=EARLIER)
+        again = SubscriptionChurnModel("60D", folds=2).fit(truncated, as_of=EARLIER)
         for one, two in zip(_all_of(again, truncated), _all_of(model, market), strict=True):
             assert one == two
 
@@ -192,7 +192,7 @@ def test_the_order_of_rows_changes_nothing(model, market, business):
         name: table.sample(frac=1, random_state=1) for name, table in business.tables().items()
     }
     turned = Market.from_tables(**mixed, now=NOW)
-    again = SubscriptionChurnModel("60D").fit(turned, as_of=EARLIER)
+    again = SubscriptionChurnModel("60D", folds=2).fit(turned, as_of=EARLIER)
     assert again.version_ == model.version_
     assert again.predict(turned, as_of=EARLIER).contacts.equals(
         model.predict(market, as_of=EARLIER).contacts
