@@ -132,7 +132,9 @@ class Lifetimes:
         )
         value = np.asarray(count) * np.asarray(spend)
         if np.isnan(value).any():
-            print(f"lifetimes has no number for {int(np.isnan(value).sum()):,} contacts: taken as 0")
+            print(
+                f"lifetimes has no number for {int(np.isnan(value).sum()):,} contacts: taken as 0"
+            )
         return np.maximum(np.nan_to_num(value), 0.0)
 
 

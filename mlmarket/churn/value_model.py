@@ -253,13 +253,13 @@ class _ValuePredictor(SnapshotPredictor):
             )
         horizon = self._judged_after(market, ordered)
         until = ordered[-1] + horizon
-        refuse_open_windows(market, _ORDER, cutoffs=ordered, horizon=horizon, known_at=None)
+        # Whoever judges knows all there is: a window that ended on a day without orders is closed.
+        now = max(until, label_complete_until(market, _ORDER))
+        refuse_open_windows(market, _ORDER, cutoffs=ordered, horizon=horizon, known_at=now)
         plan = self._planned(market, until, horizon)
         if plan is None or not (last := plan.closed_at(ordered[-1])):
             raise declined_to_judge(self.name, horizon)
         plan = replace(plan, origins=ordered, cutoffs=last)
-        # Whoever judges knows all there is: a window that ended on a day without orders is closed.
-        now = max(until, label_complete_until(market, _ORDER))
         study = self._open(market, plan, known_at=now, present=ordered[-1])
         with one_thread():
             contest = self._contest(study, "value")
