@@ -128,8 +128,9 @@ class Hurdle:
     r"""The probability of buying, times the value expected of those who buy.
 
     The probability is that of the purchase model: boosted trees and a logistic regression. The
-    logarithm of the value is the mean of a ridge regression and small trees; its way back to
-    currency is the smearing factor, the mean of :math:`e^{\text{residual}}`.
+    logarithm of the value is the mean of a ridge regression and small trees. Back in currency it is
+    multiplied by the smearing factor, the sum of the values over that of :math:`e^{\text{fit}}`:
+    buyers as a whole are then expected to be worth what they were.
 
     References
     ----------
@@ -155,12 +156,13 @@ class Hurdle:
         self._buys = BaseRate() if bought.all() else blend()
         self._buys.fit(lesson.features, bought.astype(np.int8))
         buyers = lesson.features[bought].reset_index(drop=True)
-        logarithm = np.log(kept_from_outliers(lesson.amount)[bought])
+        value = kept_from_outliers(lesson.amount)[bought]
+        logarithm = np.log(value)
         self._line.learn(buyers, logarithm)
         self._trees.learn(buyers, logarithm)
         reach = _FURTHEST * float(logarithm.std())
         self._bounds = (float(logarithm.min()) - reach, float(logarithm.max()) + reach)
-        self._smearing = float(np.exp(logarithm - self._logarithm(buyers)).mean())
+        self._smearing = float(value.sum() / np.exp(self._logarithm(buyers)).sum())
         return self
 
     def _logarithm(self, features: FeatureRows) -> Floats:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
-from numpy.typing import ArrayLike
+import numpy as np
+import numpy.typing as npt
 
 from mlmarket.churn.value_btyd import BuyTillYouDieAmounts
 from mlmarket.churn.value_contest import (
@@ -280,33 +281,27 @@ class _ValuePredictor(SnapshotPredictor):
         """
         return self._require_fitted().answer(batch, self._columns)
 
-    def expected_total(self, values: ArrayLike, *, level: float = 0.9) -> Interval:
-        """Return what a group is expected to be worth together, with an interval.
+    def total(self, numbers: npt.NDArray[np.float64]) -> Interval:
+        """Return what some contacts are expected to be worth together, with a 90 % interval.
 
         Parameters
         ----------
-        values : array-like of shape (n,)
-            Expected values of its contacts, from this model.
-        level : float, default 0.9
-            Coverage of the interval.
+        numbers : ndarray of float64, shape (contacts,)
+            Their expected values, from this model.
 
         Returns
         -------
         Interval
             From each contact's own chance, and from how far totals missed at past origins; both
             were measured on the horizon that was judged.
-
-        Raises
-        ------
-        ConfigurationError
-            Where an argument is unusable.
         """
         evidence = self.evidence_
+        if not numbers.size:
+            return Interval(0.0, 0.0, 0.0, 0.9)
         return expected_value_total(
-            values,
+            numbers,
             dispersion=evidence.dispersion or 0.0,
             relative_error=evidence.relative_error,
-            level=level,
         )
 
     def save(self, folder: Path) -> None:
