@@ -291,7 +291,7 @@ def show_holdout(market: Market) -> None:
         asked,
         replace(plan, origins=(as_of,), cutoffs=(as_of,)),
         features=(),
-        known_at=label_complete_until(market, order),
+        known_at=as_of + horizon,
         most_rows=10**9,
         present=as_of,
     )

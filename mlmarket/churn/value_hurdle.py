@@ -129,8 +129,8 @@ class Hurdle:
 
     The probability is that of the purchase model: boosted trees and a logistic regression. The
     logarithm of the value is the mean of a ridge regression and small trees. Back in currency it is
-    multiplied by the smearing factor, the sum of the values over that of :math:`e^{\text{fit}}`:
-    buyers as a whole are then expected to be worth what they were.
+    multiplied by the smearing factor, the mean of :math:`e^{\text{residual}}`, since the mean of a
+    skewed amount lies above the middle of its logarithms.
 
     References
     ----------
@@ -156,13 +156,12 @@ class Hurdle:
         self._buys = BaseRate() if bought.all() else blend()
         self._buys.fit(lesson.features, bought.astype(np.int8))
         buyers = lesson.features[bought].reset_index(drop=True)
-        value = kept_from_outliers(lesson.amount)[bought]
-        logarithm = np.log(value)
+        logarithm = np.log(kept_from_outliers(lesson.amount)[bought])
         self._line.learn(buyers, logarithm)
         self._trees.learn(buyers, logarithm)
         reach = _FURTHEST * float(logarithm.std())
         self._bounds = (float(logarithm.min()) - reach, float(logarithm.max()) + reach)
-        self._smearing = float(value.sum() / np.exp(self._logarithm(buyers)).sum())
+        self._smearing = float(np.exp(logarithm - self._logarithm(buyers)).mean())
         return self
 
     def _logarithm(self, features: FeatureRows) -> Floats:
