@@ -501,5 +501,5 @@ def _question(span: str, starts: Behaviour, ends: Behaviour) -> Question:
         eligible=starts,
         needs=tables_of(starts) | tables_of(ends),
         answer=answer,
-        candidates=Candidates(lambda: _model("hazard", horizon), {}),
+        candidates=Candidates({"hazard": lambda: _model("hazard", horizon)}, {}),
     )
