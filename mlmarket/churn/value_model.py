@@ -475,6 +475,7 @@ class _ValuePredictor(SnapshotPredictor):
             folds=contest.scores(),
             baseline=contest.baseline,
             chosen=contest.chosen,
+            challenger=contest.challenger,
             gain=contest.gain,
             verdict=amount_verdict_in_words(contest),
             calibration=None,
