@@ -1,7 +1,7 @@
 """Who will buy, and who is leaving?"""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from mlmarket.churn.btyd import (
@@ -13,6 +13,8 @@ from mlmarket.churn.btyd import (
     ParameterDraws,
     ParetoNBDModel,
 )
+from mlmarket.churn.cross_section import CrossSectionChurn
+from mlmarket.churn.cross_section_evidence import CrossSectionEvidence
 from mlmarket.churn.gates import (
     DataGate,
     DataNeeds,
@@ -32,21 +34,31 @@ from mlmarket.churn.retention import (
     retention_curve,
 )
 from mlmarket.churn.rfm import RecencyRule, RfmCells
+from mlmarket.churn.subscription import SubscriptionChurnModel
+from mlmarket.churn.subscription_hazard import DiscreteHazard, TenureHazard
+from mlmarket.churn.subscription_periods import life_table, person_periods
 from mlmarket.churn.tracking import PurchaseTracking, track_purchases
 from mlmarket.churn.transactions import summarize_transactions
+from mlmarket.churn.value_model import BuyTillYouDieValue, LifetimeValueModel
 from mlmarket.errors import ConfigurationError, suggestion
+from mlmarket.features import Feature
 from mlmarket.prediction import BatchPredictor
 
 __all__ = [
     "BetaGeoModel",
+    "BuyTillYouDieValue",
     "ChurnModel",
     "ConvergenceWarning",
+    "CrossSectionChurn",
+    "CrossSectionEvidence",
     "DataGate",
     "DataNeeds",
+    "DiscreteHazard",
     "ExtrapolationWarning",
     "Finding",
     "GammaGammaModel",
     "HorizonProposal",
+    "LifetimeValueModel",
     "ModifiedBetaGeoModel",
     "OrderHistory",
     "ParameterDraws",
@@ -56,10 +68,14 @@ __all__ = [
     "RecencyRule",
     "RetentionCurve",
     "RfmCells",
+    "SubscriptionChurnModel",
+    "TenureHazard",
     "choose_contacts",
     "expected_value_saved",
     "hold_data_gate",
+    "life_table",
     "order_history",
+    "person_periods",
     "plot_probability_alive",
     "plot_retention",
     "plot_tracking",
@@ -71,9 +87,24 @@ __all__ = [
 ]
 
 
+def _value(
+    horizon: str = "365D",
+    *,
+    eligible: str = "order",
+    features: Sequence[Feature | str] | None = None,
+    extrapolate: bool = False,
+) -> BatchPredictor:
+    """Return the predictor of value; one that extrapolates knows no features."""
+    if extrapolate:
+        return BuyTillYouDieValue(horizon, eligible=eligible)
+    return LifetimeValueModel(horizon, eligible=eligible, features=features)
+
+
 _KINDS: Final[Mapping[str, Callable[..., BatchPredictor]]] = {
     "purchase": PurchaseModel,
     "churn": ChurnModel,
+    "value": _value,
+    "subscription": SubscriptionChurnModel,
 }
 
 

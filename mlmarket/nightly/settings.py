@@ -30,8 +30,10 @@ __all__ = [
 ]
 
 BUILT_IN: Final[Mapping[str, tuple[str, ...]]] = {
-    "purchase": ("horizon", "eligible", "features"),
-    "churn": ("horizon", "eligible", "features"),
+    "purchase": ("horizon", "eligible", "features", "needs"),
+    "churn": ("horizon", "eligible", "features", "needs"),
+    "value": ("horizon", "eligible", "features", "extrapolate"),
+    "subscription": ("horizon", "starts", "ends", "features"),
 }
 """Questions of mlmarket's own, and what may be said about each."""
 _ASKED_IN_ANY_CASE: Final = frozenset({"purchase", "churn", "value", "next_order"})
@@ -61,8 +63,12 @@ class PredictSettings(Settings):
         by default all that the tables allow and all that is declared.
     estimator : str, optional
         ``module:function`` that returns a scikit-learn classifier, in place of the default model.
+    needs : dict of str to int, optional
+        For ``purchase`` and ``churn``: what data models need before they are tried.
     starts, ends : str, optional
         What begins and what ends a contract, for ``subscription`` only.
+    extrapolate : bool, optional
+        For ``value`` only: whether to answer for a horizon of which no window is closed.
     enabled : bool, default True
         Whether it is asked.
     """
@@ -72,8 +78,10 @@ class PredictSettings(Settings):
     eligible: str | None = None
     features: Annotated[list[str], Field(min_length=1)] | None = None
     estimator: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
+    needs: dict[str, int] | None = None
     starts: str | None = None
     ends: str | None = None
+    extrapolate: bool | None = None
     enabled: bool = True
 
 

@@ -18,13 +18,13 @@ from mlmarket.features import Feature
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.prediction.columns import FeatureRows, numbers_of
 from mlmarket.prediction.evidence import Evidence
-from mlmarket.prediction.learner import Learner, read_json, write_json
-from mlmarket.prediction.question import Question
+from mlmarket.prediction.learner import Diagnoses, Learner, read_json, write_json
+from mlmarket.prediction.question import Answer, Question
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["CARD", "Fitted", "read_card"]
+__all__ = ["CARD", "Fitted", "changed_model", "digest_of_file", "read_card"]
 
 CARD: Final = "card.json"
 _BLOCK: Final = 8_192
@@ -113,11 +113,25 @@ class Fitted:
             columns[answer.grade] = pa.array(
                 answer.graded(probability, self.grade_edges), pa.string()
             )
+        diagnosed = self._diagnosed(batch, answer)
         for fact in answer.facts:
-            columns[fact.column] = _fact(batch, fact.feature)
+            known = diagnosed.get(fact.feature) if fact.diagnostic else _fact(batch, fact.feature)
+            columns[fact.column] = (
+                pa.nulls(batch.num_rows, pa.float64()) if known is None else known
+            )
         version = pa.repeat(pa.scalar(self.version), batch.num_rows)
         columns[f"{question.name}_model_version"] = version
         return pa.table(columns)
+
+    def _diagnosed(self, batch: "pa.RecordBatch", answer: Answer) -> "dict[str, pa.Array]":
+        """Return the diagnostics of the learner, where some are asked for and it has any."""
+        import pyarrow as pa
+
+        asked = any(fact.diagnostic for fact in answer.facts)
+        if not asked or not isinstance(self.learner, Diagnoses):
+            return {}
+        found = self.learner.diagnostics(batch)
+        return {name: pa.array(values, from_pandas=True) for name, values in found.items()}
 
     def with_version(self, stem: str) -> "Fitted":
         """Return itself with a version that names everything that decides an answer.
@@ -134,7 +148,7 @@ class Fitted:
         """
         with tempfile.TemporaryDirectory() as name:
             self.learner.save(Path(name))
-            files = {path.name: _sha256(path) for path in sorted(Path(name).iterdir())}
+            files = {path.name: digest_of_file(path) for path in sorted(Path(name).iterdir())}
         kept = replace(self, files=files)
         return replace(kept, version=f"{stem}-{kept._digest()}")
 
@@ -176,8 +190,8 @@ class Fitted:
             Where the files are not those that the card was written with.
         """
         for name, digest in card["files"].items():
-            if not (folder / name).is_file() or _sha256(folder / name) != digest:
-                raise _changed(folder)
+            if not (folder / name).is_file() or digest_of_file(folder / name) != digest:
+                raise changed_model(folder)
         fitted = cls(
             learner=learner.restore(folder),
             calibrator=calibrator_from_dict(card["calibrator"]),
@@ -189,7 +203,7 @@ class Fitted:
             version=card["version"],
         )
         if not fitted.version.endswith(f"-{fitted._digest()}"):
-            raise _changed(folder)
+            raise changed_model(folder)
         return fitted
 
     def _digest(self) -> str:
@@ -212,11 +226,35 @@ def _fact(batch: "pa.RecordBatch", feature: str) -> "pa.Array":
     return pa.array(numbers_of(batch, feature), pa.float64(), from_pandas=True)
 
 
-def _sha256(path: Path) -> str:
+def digest_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    str
+        In hexadecimal digits.
+    """
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _changed(folder: Path) -> ConfigurationError:
+def changed_model(folder: Path) -> ConfigurationError:
+    """Return the error of a model whose files are not those of its card.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it was saved.
+
+    Returns
+    -------
+    ConfigurationError
+        To be raised.
+    """
     return ConfigurationError(
         f"The model in '{folder}' is not the one its card describes.",
         "A file was changed, is missing, or belongs to another training.",
