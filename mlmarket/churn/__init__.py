@@ -14,6 +14,13 @@ from mlmarket.churn.gates import (
 )
 from mlmarket.churn.horizon import HorizonProposal, suggest_horizon
 from mlmarket.churn.models import ChurnModel, PurchaseModel
+from mlmarket.churn.retention import (
+    RetentionCurve,
+    choose_contacts,
+    expected_value_saved,
+    plot_retention,
+    retention_curve,
+)
 from mlmarket.churn.rfm import RecencyRule, RfmCells
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.prediction import BatchPredictor
@@ -27,10 +34,15 @@ __all__ = [
     "OrderHistory",
     "PurchaseModel",
     "RecencyRule",
+    "RetentionCurve",
     "RfmCells",
+    "choose_contacts",
+    "expected_value_saved",
     "hold_data_gate",
     "order_history",
+    "plot_retention",
     "predictors",
+    "retention_curve",
     "suggest_horizon",
 ]
 

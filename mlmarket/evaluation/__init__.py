@@ -26,6 +26,7 @@ from mlmarket.evaluation.metrics import (
 )
 from mlmarket.evaluation.plots import (
     plot_calibration,
+    plot_deciles,
     plot_folds,
     plot_lift,
     plot_scores,
@@ -34,6 +35,19 @@ from mlmarket.evaluation.plots import (
 from mlmarket.evaluation.sigmoid import SigmoidCalibrator
 from mlmarket.evaluation.splits import rolling_origins, training_cutoffs
 from mlmarket.evaluation.totals import expected_total, relative_total_error
+from mlmarket.evaluation.value_deciles import ValueDeciles, value_deciles
+from mlmarket.evaluation.value_metrics import (
+    decile_error,
+    mean_absolute_error,
+    normalised_gini,
+    total_bias,
+    tweedie_deviance,
+)
+from mlmarket.evaluation.value_totals import (
+    expected_value_total,
+    value_dispersion,
+    value_own_chance,
+)
 
 __all__ = [
     "CalibrationCurve",
@@ -44,20 +58,26 @@ __all__ = [
     "IsotonicCalibrator",
     "Metric",
     "SigmoidCalibrator",
+    "ValueDeciles",
     "average_precision",
     "bootstrap",
     "brier_score",
     "calibration_curve",
     "calibrator_from_dict",
+    "decile_error",
     "drawn_below",
     "expected_calibration_error",
     "expected_total",
+    "expected_value_total",
     "gain_table",
     "in_holdout",
     "lift",
     "log_loss",
+    "mean_absolute_error",
+    "normalised_gini",
     "paired_difference",
     "plot_calibration",
+    "plot_deciles",
     "plot_folds",
     "plot_lift",
     "plot_scores",
@@ -67,5 +87,10 @@ __all__ = [
     "stable_fraction",
     "stable_fractions",
     "to_svg",
+    "total_bias",
     "training_cutoffs",
+    "tweedie_deviance",
+    "value_deciles",
+    "value_dispersion",
+    "value_own_chance",
 ]

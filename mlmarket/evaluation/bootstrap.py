@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mlmarket.evaluation.checks import FloatArray, as_pair
+from mlmarket.evaluation.checks import FloatArray, as_pair, as_value_pair
 from mlmarket.evaluation.metrics import (
     CALIBRATION_BINS,
     Metric,
@@ -23,12 +23,23 @@ from mlmarket.evaluation.metrics import (
     row_squared_error,
 )
 from mlmarket.evaluation.resampling import Draws, placements
+from mlmarket.evaluation.value_metrics import (
+    VALUE_METRICS,
+    Concentration,
+    mean_absolute_error,
+    normalised_gini,
+    row_absolute_error,
+    row_tweedie_deviance,
+    tweedie_deviance,
+)
 
 __all__ = ["Interval", "bootstrap", "paired_difference"]
 
 _ROW_LOSSES: dict[object, Callable[[FloatArray, FloatArray], FloatArray]] = {
     log_loss: row_log_loss,
     brier_score: row_squared_error,
+    mean_absolute_error: row_absolute_error,
+    tweedie_deviance: row_tweedie_deviance,
 }
 
 
@@ -79,7 +90,7 @@ def bootstrap(
 ) -> Interval:
     """Return a measure with its interval over contacts.
 
-    * ``log_loss`` and ``brier_score`` are means: sums of each contact are resampled, percentiles
+    * ``log_loss``, ``brier_score``, ``mean_absolute_error`` and ``tweedie_deviance`` are means: sums of each contact are resampled, percentiles
       of the resampled means are the bounds.
     * ``expected_calibration_error`` keeps the bins of the data. Noise makes the error too large,
       in the data and again in their resamples; the bounds are those of the basic bootstrap with
@@ -95,9 +106,9 @@ def bootstrap(
     metric : Metric
         A measure; ``functools.partial`` fixes its other arguments.
     y : array-like of shape (n,)
-        Labels, 0 or 1.
+        Labels, 0 or 1; amounts, for a measure of values.
     p : array-like of shape (n,)
-        Predicted probabilities.
+        Predicted probabilities, or amounts.
     groups : array-like of shape (n,), optional
         The contact of each row; without it every row is a contact of its own.
     level : float, default 0.95
@@ -129,7 +140,7 @@ def bootstrap(
     >>> round(bootstrap(brier_score, y, p, random_state=0).value, 4)
     0.1125
     """
-    labels, predictions = as_pair(y, p)
+    labels, predictions = _pair(metric, y, p, "p")
     draw = Draws(groups, labels.size, level, n_resamples, random_state)
     value = metric(labels, predictions)
     if np.isnan(value):
@@ -144,6 +155,8 @@ def bootstrap(
     row_loss = _ROW_LOSSES.get(metric)
     if row_loss is not None:
         samples = draw.means(row_loss(labels, predictions))
+    elif metric is normalised_gini:
+        samples = draw.computed(Concentration(labels, predictions).gini)
     else:
         samples = draw.measured(metric, labels, predictions)
     return Interval(value, *draw.percentiles(samples), level)
@@ -171,9 +184,9 @@ def paired_difference(  # noqa: PLR0913  a comparison has one argument more than
     metric : Metric
         A measure.
     y : array-like of shape (n,)
-        Labels, 0 or 1.
+        Labels, 0 or 1; amounts, for a measure of values.
     p, q : array-like of shape (n,)
-        Two predicted probabilities of the same rows.
+        Two predictions of the same rows.
     groups : array-like of shape (n,), optional
         The contact of each row; without it every row is a contact of its own.
     level : float, default 0.95
@@ -204,8 +217,8 @@ def paired_difference(  # noqa: PLR0913  a comparison has one argument more than
     >>> round(paired_difference(brier_score, y, p, q, random_state=0).value, 4)
     -0.1375
     """
-    labels, first = as_pair(y, p)
-    second = as_pair(y, q, "q")[1]
+    labels, first = _pair(metric, y, p, "p")
+    second = _pair(metric, y, q, "q")[1]
     draw = Draws(groups, labels.size, level, n_resamples, random_state)
     value = metric(labels, first) - metric(labels, second)
     if np.isnan(value) or np.array_equal(first, second):
@@ -221,9 +234,17 @@ def paired_difference(  # noqa: PLR0913  a comparison has one argument more than
     row_loss = _ROW_LOSSES.get(metric)
     if row_loss is not None:
         samples = draw.means(row_loss(labels, first) - row_loss(labels, second))
+    elif metric is normalised_gini:
+        ours, theirs = Concentration(labels, first).gini, Concentration(labels, second).gini
+        samples = draw.computed(lambda weights: ours(weights) - theirs(weights))
     else:
         samples = draw.measured(metric, labels, first, second)
     return Interval(value, *draw.percentiles(samples), level)
+
+
+def _pair(metric: Metric, y: ArrayLike, p: ArrayLike, name: str) -> tuple[FloatArray, FloatArray]:
+    """Return checked labels and probabilities, or amounts where the measure is of values."""
+    return as_value_pair(y, p, name) if metric in VALUE_METRICS else as_pair(y, p, name)
 
 
 def _calibration_bins(metric: Metric) -> int | None:

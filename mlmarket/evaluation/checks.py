@@ -18,6 +18,8 @@ __all__ = [
     "as_labels",
     "as_pair",
     "as_probabilities",
+    "as_value_pair",
+    "as_values",
     "as_weights",
     "require_count",
     "require_fraction",
@@ -144,6 +146,63 @@ def as_pair(y: ArrayLike, p: ArrayLike, name: str = "p") -> tuple[FloatArray, Fl
     predictions = as_probabilities(p, name)
     _require_length(predictions.size, labels.size, name)
     return labels, predictions
+
+
+def as_values(values: ArrayLike, name: str) -> FloatArray:
+    """Return amounts, such as money or orders, as an array of finite numbers of zero or more.
+
+    Parameters
+    ----------
+    values : array-like of shape (n,)
+        Amounts.
+    name : str
+        What the argument is called in an error.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        The amounts.
+
+    Raises
+    ------
+    ConfigurationError
+        Where they are empty, not one-dimensional, not finite or below zero.
+    """
+    array = _as_floats(values, name)
+    missing = "No measure is defined on a missing value."
+    _refuse(~np.isfinite(array), name, "is not finite", missing, "leave out rows without a value.")
+    why = "Shares of a total are not defined where some of it is owed back."
+    fix = "count who returned more than they bought as 0, as numpy.maximum(value, 0) does."
+    _refuse(array < 0.0, name, "is below zero", why, fix)
+    return array
+
+
+def as_value_pair(
+    actual: ArrayLike, predicted: ArrayLike, name: str = "predicted"
+) -> tuple[FloatArray, FloatArray]:
+    """Return observed and predicted amounts of the same rows.
+
+    Parameters
+    ----------
+    actual, predicted : array-like of shape (n,)
+        Amounts of zero or more.
+    name : str, default "predicted"
+        What the predictions are called in an error.
+
+    Returns
+    -------
+    tuple of two ndarrays of float64, shape (n,)
+        Observed and predicted.
+
+    Raises
+    ------
+    ConfigurationError
+        Where either is unusable, or they differ in length.
+    """
+    observed = as_values(actual, "actual")
+    predictions = as_values(predicted, name)
+    _require_length(predictions.size, observed.size, name)
+    return observed, predictions
 
 
 def as_weights(values: ArrayLike | None, size: int) -> FloatArray:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from mlmarket.errors import ConfigurationError
 from mlmarket.evaluation.calibration import CalibrationCurve
 from mlmarket.evaluation.gains import GainTable
+from mlmarket.evaluation.value_deciles import ValueDeciles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +25,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_calibration", "plot_folds", "plot_lift", "plot_scores", "to_svg"]
+__all__ = [
+    "canvas",
+    "plot_calibration",
+    "plot_deciles",
+    "plot_folds",
+    "plot_lift",
+    "plot_scores",
+    "to_svg",
+]
 
 # Okabe and Ito (2008), Color Universal Design: apart for every common kind of colour vision.
 _COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -90,7 +99,7 @@ def plot_calibration(curve: CalibrationCurve, *, ax: "Axes | None" = None) -> "A
         Points on the diagonal are right; bars are 95 % intervals.
     """
     low, high = curve.interval()
-    with _canvas(ax, size=(4.2, 4.0)) as axes:
+    with canvas(ax, size=(4.2, 4.0)) as axes:
         reach = 100.0 * 1.05 * max(float(curve.predicted.max()), float(high.max()))
         axes.plot([0.0, reach], [0.0, reach], color=_QUIET, linestyle="--", label="perfect")
         axes.errorbar(
@@ -130,7 +139,7 @@ def plot_lift(table: GainTable, *, ax: "Axes | None" = None) -> "Axes":
         A bar's number is its rate divided by the rate of all contacts.
     """
     average = float(table.rate.mean())
-    with _canvas(ax, size=(5.6, 3.4)) as axes:
+    with canvas(ax, size=(5.6, 3.4)) as axes:
         place = np.arange(1, table.rate.size + 1)
         bars = axes.bar(place, 100.0 * table.rate, width=0.8, color=_COLOURS[0])
         if average > 0.0:
@@ -150,15 +159,68 @@ def plot_lift(table: GainTable, *, ax: "Axes | None" = None) -> "Axes":
     return axes
 
 
-def plot_scores(counts: ArrayLike, edges: ArrayLike, *, ax: "Axes | None" = None) -> "Axes":
-    """Draw how many contacts have which probability.
+def plot_deciles(deciles: ValueDeciles, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw expected and observed value a contact, by tenths of the prediction.
+
+    Parameters
+    ----------
+    deciles : ValueDeciles
+        From :func:`~mlmarket.evaluation.value_deciles.value_deciles`.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new Figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Bars are what contacts were worth, with 95 % intervals; points what was expected.
+    """
+    from matplotlib.ticker import StrMethodFormatter
+
+    low, high = deciles.interval()
+    with canvas(ax, size=(5.6, 3.4)) as axes:
+        place = np.arange(1, deciles.count.size + 1)
+        axes.bar(
+            place,
+            deciles.observed,
+            width=0.8,
+            color=_FILL,
+            yerr=np.array([deciles.observed - low, high - deciles.observed]).clip(min=0.0),
+            ecolor=_QUIET,
+            capsize=2.0,
+            label="observed (95 % interval)",
+        )
+        axes.plot(
+            place,
+            deciles.predicted,
+            color=_COLOURS[1],
+            marker="o",
+            markersize=4.5,
+            linestyle="none",
+            label="expected",
+        )
+        axes.set_xticks(place)
+        axes.set_ylim(bottom=0.0)
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.grid(visible=True, axis="y")
+        axes.set_xlabel("Tenth of contacts, highest expected value first")
+        axes.set_ylabel("Value a contact")
+        axes.legend(loc="upper right")
+    return axes
+
+
+def plot_scores(
+    counts: ArrayLike, edges: ArrayLike, *, percent: bool = True, ax: "Axes | None" = None
+) -> "Axes":
+    """Draw how many contacts have which probability, or which other number.
 
     Parameters
     ----------
     counts : array-like of shape (bins,)
         Contacts in each bin, as ``numpy.histogram`` returns them.
     edges : array-like of shape (bins + 1,)
-        Edges of the bins, probabilities from 0 to 1.
+        Edges of the bins; probabilities from 0 to 1.
+    percent : bool, default True
+        Whether they are probabilities, which are written in percent.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new Figure by default.
 
@@ -186,15 +248,15 @@ def plot_scores(counts: ArrayLike, edges: ArrayLike, *, ax: "Axes | None" = None
         raise ConfigurationError(what, why, "pass *numpy.histogram(probabilities, bins=40).")
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-    with _canvas(ax, size=(5.6, 3.0)) as axes:
-        borders = 100.0 * borders
+    with canvas(ax, size=(5.6, 3.0)) as axes:
+        borders = 100.0 * borders if percent else borders
         axes.stairs(heights, borders, fill=True, facecolor=_FILL, edgecolor=_COLOURS[0])
         axes.set_xlim(borders[0], borders[-1])
         axes.set_ylim(bottom=0.0)
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.grid(visible=True, axis="y")
-        axes.set_xlabel("Predicted probability (%)")
+        axes.set_xlabel("Predicted probability (%)" if percent else "Predicted number")
         axes.set_ylabel("Contacts")
     return axes
 
@@ -224,7 +286,7 @@ def plot_folds(folds: "pd.DataFrame", *, metric: str, ax: "Axes | None" = None) 
     rows = _folds_of(folds, metric)
     origins = rows["origin"].drop_duplicates().sort_values().to_list()
     models = list(rows["model"].unique())
-    with _canvas(ax, size=(5.6, 3.2)) as axes:
+    with canvas(ax, size=(5.6, 3.2)) as axes:
         for number, model in enumerate(models):
             mine = rows[rows["model"] == model].sort_values("origin")
             # Side by side, so that intervals of one origin do not hide each other.
@@ -318,8 +380,21 @@ def _folds_of(folds: "pd.DataFrame", metric: str) -> "pd.DataFrame":
 
 
 @contextmanager
-def _canvas(ax: "Axes | None", *, size: tuple[float, float]) -> "Iterator[Axes]":
-    """Give Axes to draw on, and a Figure whose layout is settled after drawing."""
+def canvas(ax: "Axes | None", *, size: tuple[float, float]) -> "Iterator[Axes]":
+    """Give Axes to draw on, and a Figure whose layout is settled after drawing.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes or None
+        Where to draw; None makes a Figure.
+    size : tuple of (float, float)
+        Width and height of that Figure, in inches.
+
+    Yields
+    ------
+    matplotlib.axes.Axes
+        In our style, whatever the reader's own settings are.
+    """
     from matplotlib.figure import Figure
 
     with _our_settings():

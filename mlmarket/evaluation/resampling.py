@@ -1,6 +1,6 @@
 """What would other contacts of the same kind have shown?"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -135,6 +135,21 @@ class Draws:
             if other is not None:
                 samples[number] -= metric(y, other, sample_weight=weights)
         return samples
+
+    def computed(self, measure: Callable[[FloatArray], float]) -> FloatArray:
+        """Return what is computed from the weights of the rows of the drawn contacts.
+
+        Parameters
+        ----------
+        measure : callable
+            Takes the weights, of shape (n,).
+
+        Returns
+        -------
+        ndarray of float64, shape (n_resamples,)
+            The measures, NaN where undefined.
+        """
+        return np.array([measure(self._drawn()[self.codes]) for _ in range(self.n_resamples)])
 
     def spread_of(self, placements: FloatArray, y: FloatArray) -> float:
         """Return the standard error of an AUC from the placements of its rows.

@@ -115,6 +115,7 @@ def _predictor(
     predictor: BatchPredictor, tonight: Predictions, before: Predictions | None
 ) -> PredictorSection:
     column = predictor.headline.column
+    scores = scores_of(tonight, column)
     earlier = None
     if before is not None and column in before.contacts.column_names:
         earlier = scores_of(before, column)
@@ -124,9 +125,12 @@ def _predictor(
         version=predictor.version_,
         trained_at=predictor.as_of_,
         evidence=predictor.evidence_,
-        scores=scores_of(tonight, column),
+        scores=scores,
         earlier_scores=earlier,
         missing=_reasons(tonight.missing, predictor.name),
+        unit=predictor.headline.unit,
+        counts=predictor.headline.counts,
+        total=predictor.total(scores) if len(scores) else None,
     )
 
 

@@ -9,6 +9,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -124,7 +125,7 @@ class Parts:
         tell(f"asking '{name}'" + (f" from bucket {first + 1} of {buckets} on" if first else ""))
         answers = predictor.predict_batches(market, as_of=as_of, roll=self.roll, first=first)
         for bucket, answer in enumerate(answers, first):
-            self._keep(name, bucket, _beside(self.roll[bucket], answer))
+            self._keep(name, bucket, _beside(self.roll[bucket], answer), answer.items)
 
     def bucket(self, predictor: str, bucket: int) -> Predictions:
         """Return what a predictor answered about a bucket.
@@ -155,13 +156,20 @@ class Parts:
             "predictor": pa.repeat(pa.scalar(predictor), len(people)),
             "reason": reason.filter(silent),
         }
-        return Predictions(table.drop_columns([_REASON]), pa.table(missing))
+        about_items = _items_path(self.folder, predictor, bucket)
+        items = pq.read_table(about_items) if about_items.is_file() else None
+        return Predictions(table.drop_columns([_REASON]), pa.table(missing), items)
 
-    def _keep(self, predictor: str, bucket: int, table: "pa.Table") -> None:
+    def _keep(
+        self, predictor: str, bucket: int, table: "pa.Table", items: "pa.Table | None"
+    ) -> None:
         import pyarrow.parquet as pq
 
-        target = self._path(predictor, bucket)
-        replace_file(target, lambda path: pq.write_table(table, path, compression="zstd"))
+        written = {self._path(predictor, bucket): table}
+        if items is not None:
+            written[_items_path(self.folder, predictor, bucket)] = items
+        for target, content in written.items():
+            replace_file(target, partial(pq.write_table, content, compression="zstd"))
         self._finished[predictor] = bucket + 1
         self._write_manifest()
 
@@ -176,6 +184,10 @@ class Parts:
 
 def _path(folder: Path, predictor: str, bucket: int) -> Path:
     return folder / f"{predictor}-{bucket:05}.parquet"
+
+
+def _items_path(folder: Path, predictor: str, bucket: int) -> Path:
+    return folder / f"{predictor}-{bucket:05}-items.parquet"
 
 
 def _still_there(folder: Path, manifest: Mapping[str, Any]) -> dict[str, int]:

@@ -9,6 +9,7 @@ from mlmarket.market import Market
 from mlmarket.market.columns import RESERVED_TYPES
 from mlmarket.market.connect import matching_files
 from mlmarket.nightly.models import predictors_of
+from mlmarket.nightly.retention import saved_column
 from mlmarket.nightly.settings import NightSettings
 from mlmarket.orchestration import Holdout, Playbook, check_segments, load_playbook
 
@@ -80,8 +81,10 @@ def known_columns(market: Market, settings: NightSettings) -> Schema:
         By name.
     """
     columns: dict[str, Type] = dict(schema_of(market.table("contacts")))
-    for predictor in predictors_of(settings):
-        columns |= {name: _KINDS[one.type] for name, one in predictor.outputs.items()}
+    predictors = predictors_of(settings)
+    outputs = [predictor.outputs for predictor in predictors]
+    for owned in (*outputs, saved_column(settings, [one.name for one in predictors])):
+        columns |= {name: _KINDS[one.type] for name, one in owned.items()}
     return columns
 
 

@@ -1,6 +1,7 @@
 """How do the answers of all predictors become one table?"""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from mlmarket.market.columns import AS_OF, CONTACT_ID
 from mlmarket.market.time import to_utc
 from mlmarket.nightly.parts import Parts
+from mlmarket.nightly.retention import Retention
 from mlmarket.prediction import Predictions
 from mlmarket.prediction.buckets import BUCKET
 
@@ -25,13 +27,19 @@ __all__ = [
 
 _CONTACTS: Final = "contacts.parquet"
 _MISSING: Final = "missing.parquet"
+_ITEMS: Final = "items"
 _MISSING_COLUMNS: Final = (CONTACT_ID, "predictor", "reason")
 
 
 def join_predictions(
-    parts: Parts, predictors: Sequence[str], place: Path, *, as_of: datetime
+    parts: Parts,
+    predictors: Sequence[str],
+    place: Path,
+    *,
+    as_of: datetime,
+    retention: Retention | None = None,
 ) -> dict[str, int]:
-    """Write ``predictions/contacts.parquet`` and ``predictions/missing.parquet``.
+    """Write ``predictions/contacts.parquet``, ``missing.parquet`` and ``items/PREDICTOR.parquet``.
 
     Bucket by bucket: everybody known tonight, sorted by contact, with the columns of every
     predictor, missing where it has no answer. A bucket is a row group, so that the bytes do not
@@ -47,21 +55,34 @@ def join_predictions(
         The run folder, or a stage's.
     as_of : datetime
         Tonight.
+    retention : Retention, optional
+        Adds what keeping each person would save.
 
     Returns
     -------
     dict of str to int
-        Rows, ``contacts`` and ``missing``.
+        Rows: ``contacts``, ``missing``, and ``items_PREDICTOR`` where one answers about items.
     """
     folder = place / "predictions"
     folder.mkdir()
-    with _Writer(folder / _CONTACTS) as contacts, _Writer(folder / _MISSING) as missing:
+    with ExitStack() as files:
+        contacts = files.enter_context(_Writer(folder / _CONTACTS))
+        missing = files.enter_context(_Writer(folder / _MISSING))
+        about_items = {
+            name: files.enter_context(_Writer(folder / _ITEMS / f"{name}.parquet"))
+            for name in predictors
+        }
         for bucket in range(len(parts.roll)):
             people = parts.roll[bucket]
             answers = [parts.bucket(name, bucket) for name in predictors]
-            contacts.write(_beside(people, [answer.contacts for answer in answers], as_of))
+            table = _beside(people, [answer.contacts for answer in answers], as_of)
+            contacts.write(table if retention is None else retention.beside(table))
             missing.write(_below([answer.missing for answer in answers]))
-    return {"contacts": contacts.rows, "missing": missing.rows}
+            for name, answer in zip(predictors, answers, strict=True):
+                if answer.items is not None:
+                    about_items[name].write(answer.items)
+    counted = {f"items_{name}": file.rows for name, file in about_items.items() if file.begun}
+    return {"contacts": contacts.rows, "missing": missing.rows, **counted}
 
 
 def _beside(people: "pa.StringArray", answers: "Sequence[pa.Table]", as_of: datetime) -> "pa.Table":
@@ -136,11 +157,17 @@ class _Writer:
         import pyarrow.parquet as pq
 
         if self._file is None:
+            self._path.parent.mkdir(exist_ok=True)
             self._file = pq.ParquetWriter(self._path, table.schema, compression="zstd")
         if table.num_rows:
             # Its chunks would decide where pages begin.
             self._file.write_table(table.combine_chunks(), row_group_size=table.num_rows)
         self.rows += table.num_rows
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a file."""
+        return self._file is not None
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:

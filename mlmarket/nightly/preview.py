@@ -15,6 +15,7 @@ from mlmarket.nightly.parts import Parts
 from mlmarket.nightly.playbook import check_playbook
 from mlmarket.nightly.predictions import join_predictions, read_predictions
 from mlmarket.nightly.quality import hold_gate
+from mlmarket.nightly.retention import retention_of
 from mlmarket.nightly.workspace import Workspace
 from mlmarket.orchestration import StateStore, decide
 
@@ -99,7 +100,8 @@ def _rehearse(night: Night, scratch: Path) -> DryRun:
     for one in answering.predictors:
         parts.answer(one, market, as_of=night.as_of)
     names = [one.name for one in answering.predictors]
-    join_predictions(parts, names, scratch, as_of=night.as_of)
+    retention = retention_of(night.settings, answering.predictors)
+    join_predictions(parts, names, scratch, as_of=night.as_of, retention=retention)
     hold_gate(night, scratch, answering.predictors)
     contacts = read_predictions(scratch).contacts
     with copy_of_state(night.workspace) as store:

@@ -62,6 +62,8 @@ def build_database(night: "Night") -> int:
     """
     run = night.folder.path
     present = {name: run / file for name, file in _TABLES.items() if (run / file).is_file()}
+    for file in sorted((run / "predictions" / "items").glob("*.parquet")):
+        present[f"{file.stem}_items"] = file
 
     def write(path: Path) -> None:
         import duckdb

@@ -28,6 +28,7 @@ from mlmarket.nightly.playbook import check_playbook, load_night_playbook
 from mlmarket.nightly.predictions import join_predictions, read_predictions, write_predictions
 from mlmarket.nightly.publish import build_database, is_newest, publish_to
 from mlmarket.nightly.quality import hold_gate
+from mlmarket.nightly.retention import retention_of
 from mlmarket.nightly.scores import score_on_spark
 from mlmarket.nightly.stages import Progress, Silent, StageOutput, StageRunner, digest_of
 from mlmarket.prediction import BatchPredictor, SnapshotPredictor
@@ -207,9 +208,12 @@ class _Stages:
 
         def work(place: Path, output: StageOutput) -> None:
             market, as_of, predictors = self.opened(), night.as_of, self.answering()
+            retention = retention_of(night.settings, predictors)
             if night.on_spark:
                 tell("scoring on Spark")
                 scored = score_on_spark(night, market, _on_snapshots(predictors), inputs=inputs)
+                if retention is not None:
+                    scored = replace(scored, contacts=retention.beside(scored.contacts))
                 output.counts |= write_predictions(scored, place)
             else:
                 parts = Parts.take_up(folder, market, as_of=as_of, inputs=inputs)
@@ -217,7 +221,9 @@ class _Stages:
                     parts.answer(predictor, market, as_of=as_of, tell=tell)
                 tell("joining the answers")
                 names = [predictor.name for predictor in predictors]
-                output.counts |= join_predictions(parts, names, place, as_of=as_of)
+                output.counts |= join_predictions(
+                    parts, names, place, as_of=as_of, retention=retention
+                )
             hold_gate(night, place, predictors)
             output.details["engine"] = night.settings.engine.name
 

@@ -5,13 +5,15 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
-from mlmarket.evaluation import Interval, expected_total
+from mlmarket.evaluation import Interval
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.nightly.playbook import load_night_playbook
+from mlmarket.nightly.retention import SAVED, retention_of
 from mlmarket.orchestration import Decisions, Segment
 from mlmarket.prediction import BatchPredictor
-from mlmarket.reporting import SegmentSection
+from mlmarket.reporting import SegmentSection, Worth
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,6 +66,9 @@ def segment_sections(
         moved = [row["change"] for row in changes if row["segment"] == segment.name]
         predictor = _about(segment, predictors)
         expected, random_group = None, None
+        worth: tuple[Worth, ...] = ()
+        if segment.name not in skipped:
+            worth = _worth(night, segment.name, decisions, predictions, predictors)
         if predictor is not None and segment.name not in skipped:
             expected, random_group = _expected(segment.name, decisions, predictions, predictor)
         sections.append(
@@ -79,6 +84,7 @@ def segment_sections(
                 outcome=predictor.headline.counts if predictor is not None else "",
                 expected=expected,
                 random_group=random_group,
+                worth=worth,
                 skipped=str(skipped.get(segment.name, "")),
             )
         )
@@ -115,18 +121,48 @@ def _about(segment: Segment, predictors: Sequence[BatchPredictor]) -> BatchPredi
 
 def _expected(
     name: str, decisions: Decisions, predictions: "pa.Table", predictor: BatchPredictor
-) -> tuple[Interval, float]:
+) -> tuple[Interval | None, float]:
     """Return how many members are expected to do it, and how many of a random group would."""
+    everybody, inside = _numbers(name, decisions, predictions, predictor.headline.column)
+    probability = everybody[inside]
+    mean = float(np.sort(everybody).mean()) if len(everybody) else 0.0
+    return predictor.total(probability), mean * len(probability)
+
+
+def _worth(
+    night: "Night",
+    name: str,
+    decisions: Decisions,
+    predictions: "pa.Table",
+    predictors: Sequence[BatchPredictor],
+) -> tuple[Worth, ...]:
+    """Return what the members are worth, and what keeping them is expected to save."""
+    found = []
+    for predictor in predictors:
+        said = predictor.headline
+        if said.unit == "currency":
+            everybody, inside = _numbers(name, decisions, predictions, said.column)
+            amount = predictor.total(everybody[inside])
+            if amount is not None and inside.any():
+                found.append(Worth(said.counts, amount))
+    retention = retention_of(night.settings, predictors)
+    if retention is not None:
+        everybody, inside = _numbers(name, decisions, predictions, SAVED)
+        if inside.any():
+            found.append(Worth(retention.in_words, retention.total(everybody[inside])))
+    return tuple(found)
+
+
+def _numbers(
+    name: str, decisions: Decisions, predictions: "pa.Table", column: str
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Return the numbers of everybody who has one, and which of them are of members."""
     import pyarrow.compute as pc
 
     members = decisions.memberships.filter(pc.equal(decisions.memberships["segment"], name))
-    column = predictor.headline.column
     scored = predictions.select([CONTACT_ID, column]).drop_null()
     inside = pc.is_in(
         scored.column(CONTACT_ID), value_set=members.column(CONTACT_ID).combine_chunks()
     )
-    everybody = np.asarray(scored.column(column).to_numpy(), dtype=np.float64)
-    probability = everybody[np.asarray(inside.to_numpy(zero_copy_only=False), dtype=bool)]
-    error = predictor.evidence_.relative_error
-    mean = float(np.sort(everybody).mean()) if len(everybody) else 0.0
-    return expected_total(probability, relative_error=error), mean * len(probability)
+    numbers = np.asarray(scored.column(column).to_numpy(), dtype=np.float64)
+    return numbers, np.asarray(inside.to_numpy(zero_copy_only=False), dtype=bool)

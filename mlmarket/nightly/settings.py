@@ -24,6 +24,7 @@ __all__ = [
     "PredictSettings",
     "PublishSettings",
     "QualitySettings",
+    "RetentionSettings",
     "SegmentSettings",
     "load_settings",
 ]
@@ -151,6 +152,28 @@ class QualitySettings(Settings):
     most_change: Annotated[float, Field(gt=0.0)] = 0.5
 
 
+class RetentionSettings(Settings):
+    """``[retention]``: what keeping a person is worth.
+
+    Parameters
+    ----------
+    response : float
+        Share of those who would leave that a message keeps, from 0 to 1: an assumption until an
+        experiment has measured it.
+    cost_per_contact : float, default 0.0
+        What a message costs, with the discount that is given, in the business's currency.
+    value : str, default "value"
+        The question that says what a person is worth.
+    leaving : str, default "churn"
+        The question that says how likely the person is to leave.
+    """
+
+    response: Annotated[float, Field(ge=0.0, le=1.0)]
+    cost_per_contact: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
+    value: str = "value"
+    leaving: str = "churn"
+
+
 class OutputSettings(Settings):
     """``[output]``: where the night writes.
 
@@ -190,6 +213,8 @@ class NightSettings(MarketSettings):
         See there.
     publish : PublishSettings, optional
         Only where a database is to be written.
+    retention : RetentionSettings, optional
+        Only where the value saved is to be predicted.
     """
 
     predict: dict[str, PredictSettings] = Field(default_factory=dict)
@@ -201,6 +226,7 @@ class NightSettings(MarketSettings):
     output: OutputSettings = Field(default_factory=OutputSettings)
     hooks: HookSettings = Field(default_factory=HookSettings)
     publish: PublishSettings | None = None
+    retention: RetentionSettings | None = None
 
     @model_validator(mode="after")
     def _questions_are_whole(self) -> Self:

@@ -6,7 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
+
 from mlmarket.errors import MlmarketError
+from mlmarket.evaluation import Interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -244,6 +248,10 @@ class BatchPredictor(Predictor, Protocol):
         self, market: "Market", *, as_of: datetime, roll: "Roll | None" = None, first: int = 0
     ) -> Iterator[Predictions]:
         """Answer for everybody, bucket by bucket."""
+        ...
+
+    def total(self, numbers: npt.NDArray[np.float64]) -> Interval | None:
+        """Return what some contacts' headline numbers add up to; None where a sum says nothing."""
         ...
 
     def reasons(self, contacts: "pa.StringArray", *, as_of: datetime) -> "pa.Table":

@@ -11,7 +11,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from mlmarket.errors import ConfigurationError
+from mlmarket.evaluation import Interval
 from mlmarket.features import Behaviour, Feature, SnapshotSpec
 from mlmarket.market.time import duration_text
 from mlmarket.prediction.answers import Asking, together, without_answer
@@ -162,6 +166,21 @@ class SnapshotPredictor(ABC):
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write what was learned: ``card.json`` and the model's own files."""
+
+    @abstractmethod
+    def total(self, numbers: npt.NDArray[np.float64]) -> Interval | None:
+        """Return what some contacts' headline numbers add up to, with an interval.
+
+        Parameters
+        ----------
+        numbers : ndarray of float64, shape (contacts,)
+            Of :attr:`headline`, without missing ones.
+
+        Returns
+        -------
+        Interval or None
+            None where a sum says nothing.
+        """
 
     @classmethod
     @abstractmethod

@@ -10,7 +10,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from mlmarket.errors import ConfigurationError
+from mlmarket.evaluation import Interval, expected_total
 from mlmarket.features import Feature, SnapshotSpec
 from mlmarket.features.labels import refuse_open_windows
 from mlmarket.market.time import to_utc
@@ -263,6 +267,21 @@ class SupervisedPredictor(SnapshotPredictor):
             ``contact_id`` and the columns of :attr:`outputs`, in the order of the rows.
         """
         return self._require_fitted().answer(batch, self.question)
+
+    def total(self, numbers: npt.NDArray[np.float64]) -> Interval:
+        """Return how many of some contacts are expected to do it.
+
+        Parameters
+        ----------
+        numbers : ndarray of float64, shape (contacts,)
+            Their probabilities.
+
+        Returns
+        -------
+        Interval
+            See :func:`mlmarket.evaluation.expected_total`; as wrong as totals were in the past.
+        """
+        return expected_total(numbers, relative_error=self.evidence_.relative_error)
 
     def save(self, folder: Path) -> None:
         """Write what was learned: ``card.json`` and the learner's own files.

@@ -8,6 +8,7 @@ from mlmarket.reporting.content import (
     PredictorSection,
     ReportContent,
     SegmentSection,
+    Worth,
 )
 from mlmarket.reporting.diagram import journey_diagram
 from mlmarket.reporting.headline import Headline, headline
@@ -22,6 +23,7 @@ __all__ = [
     "PredictorSection",
     "ReportContent",
     "SegmentSection",
+    "Worth",
     "headline",
     "journey_diagram",
     "render_report",

@@ -30,6 +30,7 @@ __all__ = ["Chart", "charts_of"]
 _SIZE: Final = (4.5, 3.3)
 _BARS: Final = 25
 _ROUND: Final = 20.0
+_MOST_PEOPLE: Final = 0.98
 _EARLIER: Final = "#D55E00"
 _TEXT: Final = {"family": "DejaVu Sans", "size": 8.0}
 _LONGEST_NAME: Final = 40
@@ -73,12 +74,16 @@ def charts_of(section: PredictorSection, *, id_prefix: str) -> tuple[Chart, ...]
     charts = []
     scores = section.scores[np.isfinite(section.scores)]
     if scores.size:
-        charts.append(_scores(scores, section.earlier_scores, f"{id_prefix}-scores"))
+        name = f"{id_prefix}-scores"
+        if section.unit == "probability":
+            charts.append(_scores(scores, section.earlier_scores, name))
+        elif section.unit == "currency":
+            charts.append(_values(scores, section.counts, name))
     if evidence.calibration is not None and evidence.calibration.count.size:
         charts.append(_calibration(evidence.calibration, f"{id_prefix}-calibration"))
     if evidence.gains is not None and evidence.gains.rate.size:
         charts.append(_lift(evidence.gains, f"{id_prefix}-lift"))
-    if any(fold.metric == "log_loss" for fold in evidence.folds):
+    if any(fold.metric == evidence.metric for fold in evidence.folds):
         charts.append(_folds(evidence, f"{id_prefix}-folds"))
     return tuple(charts)
 
@@ -106,6 +111,19 @@ def _scores(
         axes.legend(loc="upper right", frameon=False, prop=_TEXT)
         sentence += " The dashed line is a week ago; the two should look alike in a quiet week."
     return _chart(axes, "Probabilities tonight", sentence, id_prefix)
+
+
+def _values(values: npt.NDArray[np.float64], counts: str, id_prefix: str) -> Chart:
+    """Draw how values are spread; the few largest would push all others into one bar."""
+    highest = float(np.quantile(values, _MOST_PEOPLE, method="inverted_cdf")) or 1.0
+    edges = np.linspace(0.0, highest, _BARS + 1)
+    axes = plot_scores(*np.histogram(values, bins=edges), percent=False)
+    axes.set_xlabel(f"Expected {counts}" if counts else "Expected value")
+    beyond = int((values > highest).sum())
+    sentence = "How many people are expected to be worth how much: the further right, the more."
+    if beyond:
+        sentence += f" {beyond:,} more people lie to the right of the last bar."
+    return _chart(axes, "Values tonight", sentence, id_prefix)
 
 
 def _calibration(curve: CalibrationCurve, id_prefix: str) -> Chart:
@@ -141,11 +159,11 @@ def _folds(evidence: Evidence, id_prefix: str) -> Chart:
     # The last model of a contest is the one that stands against the rules.
     rival = evidence.chosen if evidence.chosen in rivals else (rivals or [""])[-1]
     shown = [rival, evidence.baseline]
-    frame = frame[frame["model"].isin(shown) & (frame["metric"] == "log_loss")].sort_values(
+    frame = frame[frame["model"].isin(shown) & (frame["metric"] == evidence.metric)].sort_values(
         "model", key=lambda names: names.map(shown.index), kind="stable"
     )
     frame = frame.assign(model=[_short_name(name) for name in frame["model"]])
-    axes = plot_folds(frame, metric="log_loss")
+    axes = plot_folds(frame, metric=evidence.metric)
     axes.legend(
         loc="upper center", bbox_to_anchor=(0.45, -0.3), frameon=False, prop=_TEXT, borderpad=0.0
     )

@@ -21,6 +21,7 @@ __all__ = [
     "PredictorSection",
     "ReportContent",
     "SegmentSection",
+    "Worth",
 ]
 
 
@@ -33,7 +34,7 @@ class PredictorSection:
     name : str
         Such as ``purchase``.
     column : str
-        Its probability column, such as ``purchase_probability_30d``.
+        The number that stands for it, such as ``purchase_probability_30d``.
     version : str
         Which trained model answered.
     trained_at : datetime
@@ -41,11 +42,17 @@ class PredictorSection:
     evidence : Evidence
         What backs it.
     scores : ndarray of float64, shape (n,)
-        Tonight's probabilities.
+        Tonight's numbers.
     earlier_scores : ndarray of float64 or None
         Those of about a week ago, where that night was kept.
     missing : tuple of (str, int)
         Reasons for which contacts have no prediction, and how many.
+    unit : str, default "probability"
+        Of the number: ``probability``, ``currency`` or ``days``.
+    counts : str, default ""
+        What its sum counts, such as ``buyers within 30 days``.
+    total : Interval or None
+        Its sum over everybody, where a sum says something.
     """
 
     name: str
@@ -56,6 +63,30 @@ class PredictorSection:
     scores: npt.NDArray[np.float64]
     earlier_scores: npt.NDArray[np.float64] | None
     missing: tuple[tuple[str, int], ...]
+    unit: str = "probability"
+    counts: str = ""
+    total: Interval | None = None
+
+    @property
+    def what(self) -> str:
+        """What people are given, in words."""
+        return {"probability": "a probability", "currency": "a value"}.get(self.unit, "an answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What the members of a segment are worth.
+
+    Parameters
+    ----------
+    counts : str
+        What is summed, such as ``EUR within 90 days``.
+    amount : Interval
+        The sum.
+    """
+
+    counts: str
+    amount: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +114,8 @@ class SegmentSection:
         How many of a random group of that size would.
     skipped : str
         Why it could not be decided tonight; empty where it was.
+    worth : tuple of Worth
+        What its members are worth, by each prediction of a value.
     """
 
     name: str
@@ -97,6 +130,7 @@ class SegmentSection:
     expected: Interval | None
     random_group: float | None
     skipped: str = ""
+    worth: tuple[Worth, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,11 +137,16 @@ def _about_predictor(section: PredictorSection) -> str:
     evidence = section.evidence
     scores = section.scores[np.isfinite(section.scores)]
     if not scores.size:
-        return f"{evidence.question} Nobody could be given a probability tonight."
-    total = expected_total(scores, relative_error=evidence.relative_error, level=_LEVEL)
+        return f"{evidence.question} Nobody could be given {section.what} tonight."
     people = f"{scores.size:,} people were" if scores.size != 1 else "1 person was"
+    total = section.total
+    if total is None and section.unit == "probability":
+        total = expected_total(scores, relative_error=evidence.relative_error, level=_LEVEL)
+    if total is None:
+        return f"{evidence.question} {people} scored."
+    what = "of them to do it" if section.unit == "probability" else section.counts
     return (
-        f"{evidence.question} {people} scored; we expect {count(total.value)} of them to do it "
+        f"{evidence.question} {people} scored; we expect {count(total.value)} {what} "
         f"({range_of(total)})."
     )
 

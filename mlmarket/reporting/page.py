@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from mlmarket.market.time import time_zone
+from mlmarket.prediction import Evidence
 from mlmarket.reporting.charts import Chart, charts_of
 from mlmarket.reporting.content import (
     JourneySection,
@@ -18,6 +19,7 @@ from mlmarket.reporting.content import (
 )
 from mlmarket.reporting.diagram import journey_diagram
 from mlmarket.reporting.headline import headline, model_name
+from mlmarket.reporting.metric_words import METRICS, MetricWords, metrics_shown
 from mlmarket.reporting.number_text import (
     change,
     count,
@@ -38,17 +40,14 @@ if TYPE_CHECKING:
 __all__ = ["render_report"]
 
 _EXAMPLES: Final = 10
-_METRICS: Final = ("log_loss", "auc", "ece")
 
 
 @dataclass(frozen=True, slots=True)
 class _ModelRow:
-    """One model's mean metrics over the origins."""
+    """One model's mean metrics over the origins, as text."""
 
     name: str
-    log_loss: float
-    auc: float
-    ece: float
+    measured: tuple[str, ...]
     is_chosen: bool
 
 
@@ -61,6 +60,7 @@ class _PredictorView:
     scored: int
     trained: str
     window: tuple[str, str]
+    metrics: tuple[MetricWords, ...]
     models: tuple[_ModelRow, ...]
     charts: tuple[Chart, ...]
     totals: tuple[tuple[str, float, float], ...]
@@ -132,7 +132,8 @@ def _predictor(section: PredictorSection, name: str, zone: "ZoneInfo") -> _Predi
         scored=int(np.isfinite(section.scores).sum()),
         trained=local_day(section.trained_at, zone),
         window=(local_day(evidence.first_cutoff, zone), local_day(evidence.last_cutoff, zone)),
-        models=_models(section),
+        metrics=tuple(METRICS[name] for name in _shown(evidence)),
+        models=_models(evidence),
         charts=charts_of(section, id_prefix=name),
         totals=tuple(
             (local_day(total.origin, zone), total.expected, total.observed)
@@ -141,16 +142,21 @@ def _predictor(section: PredictorSection, name: str, zone: "ZoneInfo") -> _Predi
     )
 
 
-def _models(section: PredictorSection) -> tuple[_ModelRow, ...]:
-    evidence = section.evidence
+def _shown(evidence: Evidence) -> tuple[str, ...]:
+    return metrics_shown(fold.metric for fold in evidence.folds)
+
+
+def _models(evidence: Evidence) -> tuple[_ModelRow, ...]:
+    """Return the candidates, the best by the metric that ranks them first."""
     rows = []
     for model in dict.fromkeys(fold.model for fold in evidence.folds):
-        loss, auc, ece = (evidence.score(model, metric) for metric in _METRICS)
-        is_chosen = model == evidence.chosen
-        rows.append(_ModelRow(model_name(model), loss, auc, ece, is_chosen=is_chosen))
-    return tuple(
-        sorted(rows, key=lambda row: math.inf if math.isnan(row.log_loss) else row.log_loss)
-    )
+        rank = evidence.score(model, evidence.metric)
+        measured = tuple(
+            METRICS[metric].text(evidence.score(model, metric)) for metric in _shown(evidence)
+        )
+        row = _ModelRow(model_name(model), measured, is_chosen=model == evidence.chosen)
+        rows.append((math.inf if math.isnan(rank) else rank, row))
+    return tuple(row for _, row in sorted(rows, key=lambda ranked: ranked[0]))
 
 
 def _journey(section: JourneySection, name: str) -> _JourneyView:
