@@ -14,6 +14,8 @@ from mlmarket.churn.gates import (
 )
 from mlmarket.churn.horizon import HorizonProposal, suggest_horizon
 from mlmarket.churn.models import ChurnModel, PurchaseModel
+from mlmarket.churn.next_order import NextOrderModel
+from mlmarket.churn.next_order_answers import due_items
 from mlmarket.churn.retention import (
     RetentionCurve,
     choose_contacts,
@@ -31,12 +33,14 @@ __all__ = [
     "DataNeeds",
     "Finding",
     "HorizonProposal",
+    "NextOrderModel",
     "OrderHistory",
     "PurchaseModel",
     "RecencyRule",
     "RetentionCurve",
     "RfmCells",
     "choose_contacts",
+    "due_items",
     "expected_value_saved",
     "hold_data_gate",
     "order_history",

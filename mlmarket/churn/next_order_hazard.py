@@ -1,11 +1,9 @@
-"""How likely is the next purchase in each week ahead, and on which day does it come?
+"""How likely is the next purchase in each week ahead?
 
 The hazard of a week is the probability that the next purchase comes in it, given that it has not come before.
-What is said about horizons and dates follows from the hazards of thirteen weeks, so that it never
-contradicts itself.
+Who learns it is chosen by contest, see :mod:`mlmarket.churn.next_order_contest`.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -23,23 +21,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BASELINES",
-    "DAYS",
-    "HORIZONS",
-    "Dates",
+    "CHALLENGER",
     "DueRule",
-    "chance_by_day",
-    "challenger",
-    "expected_dates",
     "hazards",
     "learn",
+    "make",
     "scaled",
 ]
 
 Integers = npt.NDArray[np.int64]
 
-HORIZONS: Final = (7, 14, 28, 90)
-DAYS: Final = 90
-_BAND: Final = (0.1, 0.5, 0.9)
 _BLOCK: Final = 2_048
 """Rows answered at a time; each has thirteen weeks."""
 
@@ -47,8 +38,8 @@ _BLOCK: Final = 2_048
 class DueRule:
     """The simple rule: how often do people buy who are that far past their typical gap?
 
-    Weeks are put into cells by the time since the last purchase divided by the typical gap, at its deciles;
-    weeks of those who have no gap yet into cells by the time alone. The hazard of a cell is drawn towards the
+    Weeks are put into cells by the time since the last purchase divided by the typical gap, at its deciles.
+    Who has no gap of their own stands apart, by the gap of the item, else by the time alone. The hazard of a cell is drawn towards the
     overall one by `prior` weeks.
 
     Parameters
@@ -65,27 +56,29 @@ class DueRule:
     def __init__(self, due: str, *, prior: float = 50.0) -> None:
         self.due = due
         self.prior = prior
-        self._ratios = np.empty(0)
-        self._since = np.empty(0)
+        self._again = np.empty(0)
+        self._first = np.empty(0)
         self._hazard = np.empty(0)
 
-    def _cells(self, features: FeatureRows) -> Integers:
+    def _values(self, features: FeatureRows) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """Return by what each week is put into a cell, and whether there is no gap yet."""
         ratio = numbers_of(features, self.due)
-        first = np.isnan(numbers_of(features, "gap_mean"))
-        behind = len(self._ratios) + 1 + np.searchsorted(self._since, self._since_last(features))
-        return np.where(first, behind, np.searchsorted(self._ratios, ratio)).astype(np.int64)
+        since = numbers_of(features, "since_last_then")
+        values = np.where(np.isnan(ratio), since, ratio)
+        return values, np.isnan(numbers_of(features, "gap_mean"))
 
-    def _since_last(self, features: FeatureRows) -> Floats:
-        return numbers_of(features, "since_last_then")
+    def _cells(self, features: FeatureRows) -> Integers:
+        values, first = self._values(features)
+        behind = len(self._again) + 1 + np.searchsorted(self._first, values)
+        return np.where(first, behind, np.searchsorted(self._again, values)).astype(np.int64)
 
     def fit(self, features: "pd.DataFrame", label: npt.NDArray[np.int8]) -> Self:
         """Learn the edges of the cells and their hazards; see :class:`Learner`."""
-        first = np.isnan(numbers_of(features, "gap_mean"))
-        self._ratios = _deciles(numbers_of(features, self.due)[~first])
-        self._since = _deciles(self._since_last(features)[first])
+        values, first = self._values(features)
+        self._again, self._first = _deciles(values[~first]), _deciles(values[first])
         cells = self._cells(features)
         overall = (float(label.sum()) + 0.5) / (len(label) + 1.0)
-        size = len(self._ratios) + len(self._since) + 2
+        size = len(self._again) + len(self._first) + 2
         weeks = np.bincount(cells, minlength=size)
         came = np.bincount(cells, weights=label, minlength=size)
         self._hazard = (came + self.prior * overall) / (weeks + self.prior)
@@ -99,8 +92,8 @@ class DueRule:
     def save(self, folder: Path) -> None:
         """Write ``due_rule.json``; see :class:`Learner`."""
         content = {
-            "ratios": self._ratios.tolist(),
-            "since": self._since.tolist(),
+            "again": self._again.tolist(),
+            "first": self._first.tolist(),
             "hazard": self._hazard.tolist(),
         }
         write_json(folder / self._FILE, content)
@@ -108,8 +101,8 @@ class DueRule:
     def restore(self, folder: Path) -> Self:
         """Read it back; see :class:`Learner`."""
         content = read_json(folder / self._FILE)
-        self._ratios = np.asarray(content["ratios"], dtype=np.float64)
-        self._since = np.asarray(content["since"], dtype=np.float64)
+        self._again = np.asarray(content["again"], dtype=np.float64)
+        self._first = np.asarray(content["first"], dtype=np.float64)
         self._hazard = np.asarray(content["hazard"], dtype=np.float64)
         return self
 
@@ -120,13 +113,10 @@ def _deciles(values: Floats) -> Floats:
     return np.unique(np.quantile(values, np.arange(1, 10) / 10.0))
 
 
-def challenger() -> Blend:
-    """Return the model that has to beat the rules: small trees and a logistic regression."""
-    return Blend([BoostedTrees(trees=100), LogisticModel(strength=30.0)])
-
-
-BASELINES: Final = ("base_rate", "due_rule")
+BASELINES: Final = (BaseRate.name, DueRule.name)
 """The same hazard for everybody in every week, and the rule of the typical gap."""
+CHALLENGER: Final = "blend"
+"""Small trees and a logistic regression: what has to beat the rules."""
 
 
 def make(name: str, known: Known) -> Learner:
@@ -135,7 +125,7 @@ def make(name: str, known: Known) -> Learner:
     Parameters
     ----------
     name : str
-        ``base_rate``, ``due_rule`` or ``blend``.
+        :data:`CHALLENGER`, or one of :data:`BASELINES`.
     known : Known
         What it is told.
 
@@ -146,7 +136,9 @@ def make(name: str, known: Known) -> Learner:
     """
     if name == BaseRate.name:
         return BaseRate()
-    return DueRule(known.due) if name == DueRule.name else challenger()
+    if name == DueRule.name:
+        return DueRule(known.due)
+    return Blend([BoostedTrees(trees=100), LogisticModel(strength=30.0)], name=CHALLENGER)
 
 
 def learn(learner: Learner, known: Known, rows: Rows, weeks: Weeks) -> Learner:
@@ -219,56 +211,3 @@ def scaled(hazard: Floats, factor: float) -> Floats:
     """
     changed: Floats = -np.expm1(factor * np.log1p(-hazard))
     return changed
-
-
-def chance_by_day(hazard: Floats) -> Floats:
-    """Return the probability that the next purchase has come by each day.
-
-    Within a week its chance is spread as by a constant hazard.
-
-    Parameters
-    ----------
-    hazard : ndarray of float64, shape (rows, 13)
-        Of weeks.
-
-    Returns
-    -------
-    ndarray of float64, shape (rows, 90)
-        Never falling; the first column is the day after.
-    """
-    daily = np.repeat(np.log1p(-hazard) / 7.0, 7, axis=1)[:, :DAYS]
-    chance: Floats = -np.expm1(np.cumsum(daily, axis=1))
-    return chance
-
-
-@dataclass(frozen=True, slots=True)
-class Dates:
-    """Days ahead of the next purchase, given that it comes within 90.
-
-    Parameters
-    ----------
-    low, middle, high : ndarray of int64, shape (rows,)
-        The day by which it has come in 10, 50 and 90 of 100 such cases; 1 is the day after.
-    """
-
-    low: Integers
-    middle: Integers
-    high: Integers
-
-
-def expected_dates(chance: Floats) -> Dates:
-    """Return when the next purchase comes, given that it comes within 90 days.
-
-    Parameters
-    ----------
-    chance : ndarray of float64, shape (rows, 90)
-        From :func:`chance_by_day`.
-
-    Returns
-    -------
-    Dates
-        Median and 80 % band of the conditional distribution.
-    """
-    whole = chance[:, -1:]
-    days = [np.argmax(chance >= share * whole, axis=1).astype(np.int64) + 1 for share in _BAND]
-    return Dates(*days)

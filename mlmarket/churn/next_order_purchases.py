@@ -215,6 +215,13 @@ class PurchaseFile:
             table = pa.Table.from_batches(mine, schema=self._schema())
             yield people, table.filter(pc.is_in(table.column(CONTACT_ID), value_set=people))
 
+    def first_day(self) -> int:
+        """Return the day of the first purchase; 1 where there is none."""
+        import pyarrow.compute as pc
+
+        days = [pc.min(batch.column("day")).as_py() for batch in self.batches() if batch.num_rows]
+        return min(days, default=1)
+
     def items(self) -> "pa.StringArray":
         """Return every item that was bought, ascending; none where items are not told apart."""
         import pyarrow as pa

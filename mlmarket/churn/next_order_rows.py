@@ -33,7 +33,18 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["WEEKS", "Chunk", "Known", "Past", "Rows", "Weeks", "weekly"]
+__all__ = [
+    "WEEKS",
+    "Chunk",
+    "Known",
+    "Past",
+    "Rows",
+    "Weeks",
+    "batch_of",
+    "describe",
+    "frame_of",
+    "weekly",
+]
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
