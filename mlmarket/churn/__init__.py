@@ -1,9 +1,20 @@
 """Who will buy, and who is leaving?"""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from mlmarket.churn.btyd import (
+    BetaGeoModel,
+    ConvergenceWarning,
+    ExtrapolationWarning,
+    GammaGammaModel,
+    ModifiedBetaGeoModel,
+    ParameterDraws,
+    ParetoNBDModel,
+)
+from mlmarket.churn.cross_section import CrossSectionChurn
+from mlmarket.churn.cross_section_evidence import CrossSectionEvidence
 from mlmarket.churn.gates import (
     DataGate,
     DataNeeds,
@@ -16,6 +27,7 @@ from mlmarket.churn.horizon import HorizonProposal, suggest_horizon
 from mlmarket.churn.models import ChurnModel, PurchaseModel
 from mlmarket.churn.next_order import NextOrderModel
 from mlmarket.churn.next_order_answers import due_items
+from mlmarket.churn.plots import plot_probability_alive, plot_tracking
 from mlmarket.churn.retention import (
     RetentionCurve,
     choose_contacts,
@@ -24,36 +36,79 @@ from mlmarket.churn.retention import (
     retention_curve,
 )
 from mlmarket.churn.rfm import RecencyRule, RfmCells
+from mlmarket.churn.subscription import SubscriptionChurnModel
+from mlmarket.churn.subscription_hazard import DiscreteHazard, TenureHazard
+from mlmarket.churn.subscription_periods import life_table, person_periods
+from mlmarket.churn.tracking import PurchaseTracking, track_purchases
+from mlmarket.churn.transactions import summarize_transactions
+from mlmarket.churn.value_model import BuyTillYouDieValue, LifetimeValueModel
 from mlmarket.errors import ConfigurationError, suggestion
+from mlmarket.features import Feature
 from mlmarket.prediction import BatchPredictor
 
 __all__ = [
+    "BetaGeoModel",
+    "BuyTillYouDieValue",
     "ChurnModel",
+    "ConvergenceWarning",
+    "CrossSectionChurn",
+    "CrossSectionEvidence",
     "DataGate",
     "DataNeeds",
+    "DiscreteHazard",
+    "ExtrapolationWarning",
     "Finding",
+    "GammaGammaModel",
     "HorizonProposal",
+    "LifetimeValueModel",
+    "ModifiedBetaGeoModel",
     "NextOrderModel",
     "OrderHistory",
+    "ParameterDraws",
+    "ParetoNBDModel",
     "PurchaseModel",
+    "PurchaseTracking",
     "RecencyRule",
     "RetentionCurve",
     "RfmCells",
+    "SubscriptionChurnModel",
+    "TenureHazard",
     "choose_contacts",
     "due_items",
     "expected_value_saved",
     "hold_data_gate",
+    "life_table",
     "order_history",
+    "person_periods",
+    "plot_probability_alive",
     "plot_retention",
+    "plot_tracking",
     "predictors",
     "retention_curve",
     "suggest_horizon",
+    "summarize_transactions",
+    "track_purchases",
 ]
+
+
+def _value(
+    horizon: str = "365D",
+    *,
+    eligible: str = "order",
+    features: Sequence[Feature | str] | None = None,
+    extrapolate: bool = False,
+) -> BatchPredictor:
+    """Return the predictor of value; one that extrapolates knows no features."""
+    if extrapolate:
+        return BuyTillYouDieValue(horizon, eligible=eligible)
+    return LifetimeValueModel(horizon, eligible=eligible, features=features)
 
 
 _KINDS: Final[Mapping[str, Callable[..., BatchPredictor]]] = {
     "purchase": PurchaseModel,
     "churn": ChurnModel,
+    "value": _value,
+    "subscription": SubscriptionChurnModel,
 }
 
 

@@ -6,21 +6,25 @@ anything is learned, in words that name what was found and what is needed.
 
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from mlmarket.churn.order_days import ORDER, order_days
+from mlmarket.churn.purchase_days import purchase_days, purchases_by_contact
 from mlmarket.errors import ConfigurationError, suggestion
-from mlmarket.features import label_complete_until
-from mlmarket.market.columns import CONTACT_ID
+from mlmarket.features import Behaviour, label_complete_until
+from mlmarket.features.rows import known_rows
+from mlmarket.market.columns import OCCURRED_AT
 from mlmarket.market.time import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import ibis.expr.types as ir
+
     from mlmarket.market import Market
 
 __all__ = ["DataGate", "DataNeeds", "Finding", "OrderHistory", "hold_data_gate", "order_history"]
 
+_ORDER: Final = Behaviour.parse("order")
 Carried = Literal["model", "btyd", "rule", "nothing"]
 
 _RANK: Final[tuple[Carried, ...]] = ("nothing", "rule", "btyd", "model")
@@ -191,30 +195,24 @@ def order_history(market: "Market", *, as_of: datetime) -> OrderHistory:
     Returns
     -------
     OrderHistory
-        Days are counted as features count them, see :mod:`mlmarket.churn.order_days`.
+        Lines of one local day are one purchase.
     """
-    days = order_days(market, as_of=as_of)
-    people = days.group_by(CONTACT_ID).aggregate(
-        days=days.count(), first=days["first"].min(), last=days["last"].max()
+    people = purchases_by_contact(purchase_days(market, as_of=as_of))
+    counted = people.aggregate(
+        buyers=people.count(),
+        repeaters=(people["days"] >= 2).sum(),
+        regulars=(people["days"] >= 3).sum(),
     )
-    found = (
-        people.aggregate(
-            buyers=people.count(),
-            repeaters=(people["days"] >= 2).sum(),
-            regulars=(people["days"] >= 3).sum(),
-            first=people["first"].min(),
-            last=people["last"].max(),
-        )
-        .to_pyarrow()
-        .to_pylist()[0]
-    )
+    rows = known_rows(market, [_ORDER], at=as_of)
+    times = rows.aggregate(first=rows[OCCURRED_AT].min(), last=rows[OCCURRED_AT].max())
+    found = {**_only_row(counted), **_only_row(times)}
     return OrderHistory(
         buyers=found["buyers"],
         repeaters=found["repeaters"] or 0,
         regulars=found["regulars"] or 0,
         first=_aware(found["first"]),
         last=_aware(found["last"]),
-        complete_until=label_complete_until(market, ORDER, as_of=as_of),
+        complete_until=label_complete_until(market, _ORDER, as_of=as_of),
     )
 
 
@@ -277,6 +275,11 @@ def hold_data_gate(
             people(history.regulars, wanted.regulars, "contacts ordered on three days", "btyd"),
         )
     )
+
+
+def _only_row(table: "ir.Table") -> dict[str, Any]:
+    row: dict[str, Any] = table.to_pyarrow().to_pylist()[0]
+    return row
 
 
 def _aware(moment: datetime | None) -> datetime | None:

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mlmarket.churn.gates import order_history
-from mlmarket.churn.order_days import order_days
+from mlmarket.churn.local_days import day_number
+from mlmarket.churn.purchase_days import purchase_days
 from mlmarket.errors import ConfigurationError
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.time import duration_text, to_utc
@@ -154,14 +155,14 @@ def suggest_horizon(market: "Market", *, as_of: datetime, share: float = 0.9) ->
 
 def _gaps(market: "Market", as_of: datetime) -> npt.NDArray[np.float64]:
     """Return the gaps in days that began early enough to be seen whole, whatever their length."""
-    days = order_days(market, as_of=as_of).select(CONTACT_ID, "day")
+    days = purchase_days(market, as_of=as_of).select(CONTACT_ID, "day")
     frame = days.to_pyarrow().to_pandas().sort_values([CONTACT_ID, "day"])
-    begun = frame["day"].to_numpy()
-    same = frame[CONTACT_ID].to_numpy()
-    # Days count backwards: of two neighbours the second one was first.
-    follows = same[1:] == same[:-1]
-    gap, began = (begun[1:] - begun[:-1])[follows], begun[1:][follows]
-    oldest = int(begun.max()) if len(begun) else 0
-    longest = min(_USUAL[-1], oldest // 2)
-    seen: npt.NDArray[np.float64] = gap[(began >= longest) & (gap <= longest)].astype(np.float64)
+    day, contact = frame["day"].to_numpy(), frame[CONTACT_ID].to_numpy()
+    follows = contact[1:] == contact[:-1]
+    gap, began = np.diff(day)[follows], day[:-1][follows]
+    if not len(gap):
+        return np.empty(0)
+    today = day_number(as_of, market.zone)
+    longest = min(_USUAL[-1], (today - int(day.min())) // 2)
+    seen: npt.NDArray[np.float64] = gap[(today - began >= longest) & (gap <= longest)].astype(float)
     return seen

@@ -76,7 +76,7 @@ class RfmCells:
             cell = cell * 3 + np.searchsorted(self._money_edges, money, side="left")
         return cell.astype(np.int64)
 
-    def fit(self, features: "pd.DataFrame", label: npt.NDArray[np.int8]) -> Self:
+    def fit(self, features: "pd.DataFrame", label: "npt.NDArray[np.int8 | np.float64]") -> Self:
         """Learn the edges of the cells and their shares.
 
         Parameters
@@ -84,8 +84,8 @@ class RfmCells:
         features : pandas.DataFrame
             With ``order_recency``, ``order_days_active`` and, where there is one,
             ``order_total``.
-        label : ndarray of int8, shape (rows,)
-            0 or 1.
+        label : ndarray of int8 or float64, shape (rows,)
+            0 or 1, or amounts, of which the mean of each cell is learned.
 
         Returns
         -------

@@ -38,7 +38,7 @@ class Metric(Protocol):
     """A measure of predictions, such as :func:`log_loss`."""
 
     def __call__(
-        self, y: ArrayLike, p: ArrayLike, *, sample_weight: ArrayLike | None = None
+        self, y: ArrayLike, p: ArrayLike, /, *, sample_weight: ArrayLike | None = None
     ) -> float:
         """Return the measure of weighted rows."""
         ...

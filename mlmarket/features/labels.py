@@ -6,7 +6,7 @@ window that is still open would count those who have not bought *yet* as people 
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mlmarket.errors import DataContractError
 from mlmarket.features.behaviour import Behaviour
@@ -21,13 +21,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LABEL",
+    "ORDER_DAYS",
+    "VALUE",
     "OpenLabelWindowError",
     "compile_label",
+    "compile_value_label",
     "label_complete_until",
     "refuse_open_windows",
 ]
 
 LABEL = "label"
+VALUE = "value"
+ORDER_DAYS = "order_days"
+"""What was bought after the cutoff: its worth, and the days with an order."""
+
+_WORTH: Final = Behaviour(("order", "return"))
+_MICROSECONDS_A_DAY: Final = 86_400_000_000
 
 
 class OpenLabelWindowError(DataContractError):
@@ -172,3 +181,48 @@ def compile_label(
     if known_at is not None:
         rows = rows.filter(rows[AVAILABLE_AT] <= instant(known_at))
     return rows.filter(matches(rows, behaviour)).select(*keys).distinct()
+
+
+def compile_value_label(
+    market: "Market", *, at: datetime, horizon: timedelta, known_at: datetime | None = None
+) -> "ir.Table":
+    """Return what contacts bought in ``(at, at + horizon]``.
+
+    Parameters
+    ----------
+    market : Market
+        The tables.
+    at : datetime
+        The instant for all contacts.
+    horizon : timedelta
+        How far to look.
+    known_at : datetime, optional
+        Rows that became available later are not seen.
+
+    Returns
+    -------
+    ibis.expr.types.Table
+        ``contact_id``, once each, of those who ordered or returned something; ``value``, the worth
+        of orders less that of returns, in currency, 0 where more came back than was bought; and
+        ``order_days``, the 24-hour days, counted from `at`, that have an order.
+    """
+    rows = behaviour_rows(market, [_WORTH])
+    rows = rows.filter(within(rows[OCCURRED_AT], after=at, until=at + horizon))
+    if known_at is not None:
+        rows = rows.filter(rows[AVAILABLE_AT] <= instant(known_at))
+    rows = rows.filter(matches(rows, _WORTH))
+    age = rows[OCCURRED_AT].delta(instant(at), unit="microsecond")
+    bought = rows["type"] == "order"
+    aged = rows.mutate(day=(age // _MICROSECONDS_A_DAY).cast("int64"), bought=bought)
+    worth = aged.group_by(CONTACT_ID).aggregate(
+        # Money is added up as decimals, so that no order of the rows changes a digit.
+        worth=aged["value"].sum(),
+        days=aged["day"].nunique(where=aged["bought"]),
+    )
+    return worth.select(
+        CONTACT_ID,
+        **{
+            VALUE: worth["worth"].cast("float64").fill_null(0.0).clip(lower=0.0),
+            ORDER_DAYS: worth["days"].cast("float64").fill_null(0.0),
+        },
+    )

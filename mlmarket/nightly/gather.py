@@ -16,7 +16,7 @@ from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.time import day_start, parse_duration
 from mlmarket.nightly.journeys import journey_sections
 from mlmarket.nightly.predictions import read_predictions
-from mlmarket.nightly.segments import segment_sections
+from mlmarket.nightly.segments import in_currency, segment_sections
 from mlmarket.orchestration import StateStore
 from mlmarket.prediction import BatchPredictor, Predictions
 from mlmarket.reporting import MaturedPromise, PredictorSection, ReportContent
@@ -78,7 +78,9 @@ def gather_report(
         currency=night.settings.business.currency,
         contacts=tonight.contacts.num_rows,
         tables=market.report,
-        predictors=tuple(_predictor(one, tonight, before) for one in predictors),
+        predictors=tuple(
+            _predictor(one, tonight, before, night.settings.business.currency) for one in predictors
+        ),
         skipped=tuple((str(name), str(why)) for name, why in skipped),
         segments=tuple(segments),
         journeys=tuple(journeys),
@@ -112,7 +114,7 @@ def about_a_week_ago(night: "Night") -> date | None:
 
 
 def _predictor(
-    predictor: BatchPredictor, tonight: Predictions, before: Predictions | None
+    predictor: BatchPredictor, tonight: Predictions, before: Predictions | None, currency: str
 ) -> PredictorSection:
     column = predictor.headline.column
     scores = scores_of(tonight, column)
@@ -129,7 +131,7 @@ def _predictor(
         earlier_scores=earlier,
         missing=_reasons(tonight.missing, predictor.name),
         unit=predictor.headline.unit,
-        counts=predictor.headline.counts,
+        counts=in_currency(predictor, currency),
         total=predictor.total(scores) if len(scores) else None,
     )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mlmarket.nightly.night import Night
 
-__all__ = ["segment_sections", "segment_sizes"]
+__all__ = ["in_currency", "segment_sections", "segment_sizes"]
 
 
 def segment_sizes(decisions: Decisions) -> dict[str, int]:
@@ -91,6 +91,25 @@ def segment_sections(
     return sections
 
 
+def in_currency(predictor: BatchPredictor, currency: str) -> str:
+    """Return what a sum of a predictor's numbers counts, with the currency where it is one.
+
+    Parameters
+    ----------
+    predictor : BatchPredictor
+        Which.
+    currency : str
+        Of the business.
+
+    Returns
+    -------
+    str
+        Such as ``EUR of value within 90D``.
+    """
+    said = predictor.headline
+    return f"{currency} {said.counts}" if said.unit == "currency" else said.counts
+
+
 def _as_written(night: "Night", decisions: Decisions) -> list[Segment]:
     """Return the segments in force in the order of their files; the state keeps them by name."""
     written = load_night_playbook(night.config, night.settings).segments
@@ -144,7 +163,8 @@ def _worth(
             everybody, inside = _numbers(name, decisions, predictions, said.column)
             amount = predictor.total(everybody[inside])
             if amount is not None and inside.any():
-                found.append(Worth(said.counts, amount))
+                currency = night.settings.business.currency
+                found.append(Worth(in_currency(predictor, currency), amount))
     retention = retention_of(night.settings, predictors)
     if retention is not None:
         everybody, inside = _numbers(name, decisions, predictions, SAVED)

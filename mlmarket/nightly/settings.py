@@ -32,6 +32,8 @@ __all__ = [
 BUILT_IN: Final[Mapping[str, tuple[str, ...]]] = {
     "purchase": ("horizon", "eligible", "features"),
     "churn": ("horizon", "eligible", "features"),
+    "value": ("horizon", "eligible", "features", "extrapolate"),
+    "subscription": ("horizon", "starts", "ends", "features"),
 }
 """Questions of mlmarket's own, and what may be said about each."""
 _ASKED_IN_ANY_CASE: Final = frozenset({"purchase", "churn", "value", "next_order"})
@@ -63,6 +65,8 @@ class PredictSettings(Settings):
         ``module:function`` that returns a scikit-learn classifier, in place of the default model.
     starts, ends : str, optional
         What begins and what ends a contract, for ``subscription`` only.
+    extrapolate : bool, optional
+        For ``value`` only: whether to answer for a horizon of which no window is closed.
     enabled : bool, default True
         Whether it is asked.
     """
@@ -74,6 +78,7 @@ class PredictSettings(Settings):
     estimator: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
     starts: str | None = None
     ends: str | None = None
+    extrapolate: bool | None = None
     enabled: bool = True
 
 

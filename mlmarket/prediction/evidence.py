@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from mlmarket.evaluation import CalibrationCurve, GainTable, Interval
+from mlmarket.evaluation import CalibrationCurve, GainTable, Interval, ValueDeciles
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Evidence", "FoldScore", "TotalScore"]
 
-_CURVES: Final[dict[str, Any]] = {"calibration": CalibrationCurve, "gains": GainTable}
+_CURVES: Final[dict[str, Any]] = {
+    "calibration": CalibrationCurve,
+    "gains": GainTable,
+    "deciles": ValueDeciles,
+}
 """Fields that hold arrays, and what they are."""
 
 
@@ -110,6 +114,14 @@ class Evidence:
         By which the models are ranked; smaller is better.
     unit : str, default "probability"
         Of what is predicted: ``probability``, ``currency`` or ``days``.
+    deciles : ValueDeciles, optional
+        Of the chosen model, over all origins, where an amount is predicted.
+    dispersion : float, optional
+        How much single contacts differ from the amount expected of them, see
+        :func:`mlmarket.evaluation.expected_value_total`.
+    seasonal_factor : float, optional
+        By which predictions are multiplied because of the season; None where the history does not
+        show that it would help.
     """
 
     predictor: str
@@ -133,6 +145,9 @@ class Evidence:
     limits: tuple[str, ...]
     metric: str = "log_loss"
     unit: str = "probability"
+    deciles: ValueDeciles | None = None
+    dispersion: float | None = None
+    seasonal_factor: float | None = None
 
     def to_frame(self) -> "pd.DataFrame":
         """Return the folds as a frame.
@@ -210,7 +225,7 @@ class Evidence:
         for name in ("first_cutoff", "last_cutoff"):
             content[name] = datetime.fromisoformat(plain[name])
         for name, kind in _CURVES.items():
-            if plain[name] is not None:
+            if plain.get(name) is not None:
                 columns = {key: [_number(one) for one in plain[name][key]] for key in plain[name]}
                 content[name] = kind(**{key: np.asarray(value) for key, value in columns.items()})
         for name in ("features", "limits"):

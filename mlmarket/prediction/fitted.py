@@ -24,7 +24,7 @@ from mlmarket.prediction.question import Question
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["CARD", "Fitted", "read_card"]
+__all__ = ["CARD", "Fitted", "changed_model", "digest_of_file", "read_card"]
 
 CARD: Final = "card.json"
 _BLOCK: Final = 8_192
@@ -134,7 +134,7 @@ class Fitted:
         """
         with tempfile.TemporaryDirectory() as name:
             self.learner.save(Path(name))
-            files = {path.name: _sha256(path) for path in sorted(Path(name).iterdir())}
+            files = {path.name: digest_of_file(path) for path in sorted(Path(name).iterdir())}
         kept = replace(self, files=files)
         return replace(kept, version=f"{stem}-{kept._digest()}")
 
@@ -176,8 +176,8 @@ class Fitted:
             Where the files are not those that the card was written with.
         """
         for name, digest in card["files"].items():
-            if not (folder / name).is_file() or _sha256(folder / name) != digest:
-                raise _changed(folder)
+            if not (folder / name).is_file() or digest_of_file(folder / name) != digest:
+                raise changed_model(folder)
         fitted = cls(
             learner=learner.restore(folder),
             calibrator=calibrator_from_dict(card["calibrator"]),
@@ -189,7 +189,7 @@ class Fitted:
             version=card["version"],
         )
         if not fitted.version.endswith(f"-{fitted._digest()}"):
-            raise _changed(folder)
+            raise changed_model(folder)
         return fitted
 
     def _digest(self) -> str:
@@ -212,11 +212,35 @@ def _fact(batch: "pa.RecordBatch", feature: str) -> "pa.Array":
     return pa.array(numbers_of(batch, feature), pa.float64(), from_pandas=True)
 
 
-def _sha256(path: Path) -> str:
+def digest_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    str
+        In hexadecimal digits.
+    """
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _changed(folder: Path) -> ConfigurationError:
+def changed_model(folder: Path) -> ConfigurationError:
+    """Return the error of a model whose files are not those of its card.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it was saved.
+
+    Returns
+    -------
+    ConfigurationError
+        To be raised.
+    """
     return ConfigurationError(
         f"The model in '{folder}' is not the one its card describes.",
         "A file was changed, is missing, or belongs to another training.",

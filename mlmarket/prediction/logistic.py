@@ -107,6 +107,33 @@ class LogisticModel:
         log_odds = terms.sum(axis=1) + self._weights[0]
         return kept_from_certainty(np.asarray(expit(log_odds), dtype=np.float64))
 
+    def contributions(self, features: FeatureRows) -> dict[str, Floats]:
+        """Return what each feature adds to the log odds of each row.
+
+        Parameters
+        ----------
+        features : pandas.DataFrame or pyarrow.RecordBatch
+            With the columns of :meth:`fit`.
+
+        Returns
+        -------
+        dict of str to ndarray of float64, shape (rows,)
+            By feature; with the intercept they add up to the log odds. What is usual of a feature
+            adds something too: compare it with the mean over rows.
+        """
+        terms = self._design(features)
+        terms *= self._weights[1:]
+        numbers = self._columns.numbers
+        parts = {name: terms[:, place].copy() for place, name in enumerate(numbers)}
+        first = len(numbers)
+        for name in np.asarray(numbers, dtype=object)[self._has_missing]:
+            parts[name] += terms[:, first]
+            first += 1
+        for name, values in self._columns.categories.items():
+            parts[name] = terms[:, first : first + len(values)].sum(axis=1)
+            first += len(values)
+        return parts
+
     def save(self, folder: Path) -> None:
         """Write the weights as JSON; see :class:`Learner`."""
         content = {

@@ -14,7 +14,13 @@ import numpy.typing as npt
 
 from mlmarket.evaluation import drawn_below, rolling_origins, stable_fractions, training_cutoffs
 from mlmarket.features import Behaviour, SnapshotSpec, build, label_complete_until
-from mlmarket.features.labels import compile_label, refuse_open_windows
+from mlmarket.features.labels import (
+    ORDER_DAYS,
+    VALUE,
+    compile_label,
+    compile_value_label,
+    refuse_open_windows,
+)
 from mlmarket.features.rows import known_rows, matches, tables_of
 from mlmarket.market.columns import AS_OF, AVAILABLE_AT, CONTACT_ID, OCCURRED_AT
 from mlmarket.market.time import day_start, to_utc
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
 
     from mlmarket.market import Market
 
-__all__ = ["Rows", "Snapshots", "TrainingPlan", "first_behaviour", "plan_training"]
+__all__ = ["Bought", "Rows", "Snapshots", "TrainingPlan", "first_behaviour", "plan_training"]
 
 _SALT: Final = "training-sample"
 
@@ -51,6 +57,22 @@ class Rows:
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """What the contacts of feature rows bought within the horizon.
+
+    Parameters
+    ----------
+    value : ndarray of float64
+        Worth of orders less that of returns, in currency, zero or more.
+    orders : ndarray of float64
+        Days with an order.
+    """
+
+    value: npt.NDArray[np.float64]
+    orders: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +261,7 @@ class Snapshots:
         self._late = spec.label is not None and _may_be_late(market, spec.label)
         self._read: dict[datetime, tuple[pd.DataFrame, npt.NDArray[np.object_]]] = {}
         self._labels: dict[tuple[datetime, datetime | None], npt.NDArray[np.int8]] = {}
+        self._bought: dict[tuple[datetime, datetime | None], Bought] = {}
 
     def at(self, cutoffs: Sequence[datetime], *, known_at: datetime | None = None) -> Rows:
         """Return the rows of several cutoffs, one below the other.
@@ -274,10 +297,87 @@ class Snapshots:
             np.concatenate([np.empty(0, object), *(part.contact_id for part in parts)]),
         )
 
-    def _one(self, cutoff: datetime, known_at: datetime | None) -> Rows:
+    def bought_at(self, cutoffs: Sequence[datetime], *, known_at: datetime | None = None) -> Bought:
+        """Return what the contacts of :meth:`at` bought, in the order of its rows.
+
+        Parameters
+        ----------
+        cutoffs : sequence of datetime
+            When to look.
+        known_at : datetime, optional
+            As for :meth:`at`.
+
+        Returns
+        -------
+        Bought
+            By cutoff, then by contact.
+
+        Raises
+        ------
+        OpenLabelWindowError
+            Where a label window has not ended.
+        """
+        parts = [self._bought_after(cutoff, known_at or self.known_at) for cutoff in cutoffs]
+        return Bought(
+            np.concatenate([np.empty(0), *(part.value for part in parts)]),
+            np.concatenate([np.empty(0), *(part.orders for part in parts)]),
+        )
+
+    def features_at(self, cutoff: datetime) -> "pd.DataFrame":
+        """Return the features of a cutoff, whether its label window has ended or not.
+
+        Parameters
+        ----------
+        cutoff : datetime
+            When to look.
+
+        Returns
+        -------
+        pandas.DataFrame
+            By contact.
+        """
+        return self._known(cutoff)[0]
+
+    def _bought_after(self, cutoff: datetime, known_at: datetime | None) -> Bought:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        horizon = self._closed(cutoff)
+        key = cutoff, known_at if self._late else self.known_at
+        if key not in self._bought:
+            found = compile_value_label(self.market, at=cutoff, horizon=horizon, known_at=key[1])
+            table = found.to_pyarrow()
+            ids = table.column(CONTACT_ID).combine_chunks().cast(pa.string())
+            place = pc.index_in(pa.array(self._known(cutoff)[1], pa.string()), value_set=ids)
+            self._bought[key] = Bought(
+                *(
+                    np.asarray(
+                        pc.fill_null(table.column(name).combine_chunks().take(place), 0.0),
+                        dtype=np.float64,
+                    )
+                    for name in (VALUE, ORDER_DAYS)
+                )
+            )
+        return self._bought[key]
+
+    def _closed(self, cutoff: datetime) -> timedelta:
+        """Return the horizon, or refuse a cutoff whose window has not ended."""
+        label, horizon = self.spec.label, self.spec.horizon
+        if label is None or horizon is None:
+            message = "what was bought is asked within a horizon"
+            raise TypeError(message)
+        # Where everything is known, whoever judges stands at the end of the window.
+        end = self.known_at or cutoff + horizon
+        refuse_open_windows(self.market, label, cutoffs=[cutoff], horizon=horizon, known_at=end)
+        return horizon
+
+    def _known(self, cutoff: datetime) -> "tuple[pd.DataFrame, npt.NDArray[np.object_]]":
         if cutoff not in self._read:
             self._read_features(sorted(self._planned - self._read.keys() | {cutoff}))
-        features, contacts = self._read[cutoff]
+        return self._read[cutoff]
+
+    def _one(self, cutoff: datetime, known_at: datetime | None) -> Rows:
+        features, contacts = self._known(cutoff)
         return Rows(features, self._label(cutoff, contacts, known_at), contacts)
 
     def _read_features(self, cutoffs: Sequence[datetime]) -> None:
@@ -302,15 +402,13 @@ class Snapshots:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        label, horizon = self.spec.label, self.spec.horizon
-        if label is None or horizon is None:
+        label = self.spec.label
+        if label is None or self.spec.horizon is None:
             return np.zeros(len(contacts), np.int8)
         # Where no row can be late, what was known later is what was known then.
         key = cutoff, known_at if self._late else self.known_at
         if key not in self._labels:
-            # Where everything is known, whoever judges stands at the end of the window.
-            end = self.known_at or cutoff + horizon
-            refuse_open_windows(self.market, label, cutoffs=[cutoff], horizon=horizon, known_at=end)
+            horizon = self._closed(cutoff)
             did = compile_label(self.market, label, at=cutoff, horizon=horizon, known_at=key[1])
             ids = did.to_pyarrow().column(CONTACT_ID).combine_chunks()
             found = pc.is_in(pa.array(contacts, pa.string()), value_set=ids.cast(pa.string()))

@@ -117,6 +117,31 @@ class BoostedTrees:
         probability = booster.predict(self._matrix(features), num_threads=THREADS)
         return kept_from_certainty(np.asarray(probability, dtype=np.float64))
 
+    def contributions(self, features: FeatureRows) -> dict[str, Floats]:
+        """Return what each feature adds to the log odds of each row.
+
+        Parameters
+        ----------
+        features : pandas.DataFrame or pyarrow.RecordBatch
+            With the columns of :meth:`fit`.
+
+        Returns
+        -------
+        dict of str to ndarray of float64, shape (rows,)
+            By feature; with the mean over the training rows they add up to the log odds.
+
+        References
+        ----------
+        Lundberg et al. (2020), From local explanations to global understanding with explainable AI
+        for trees, Nature Machine Intelligence 2.
+        """
+        names = [*self._columns.numbers, *self._columns.categories]
+        if not len(features):
+            return {name: np.empty(0) for name in names}
+        matrix = self._matrix(features)
+        parts = np.asarray(self._trained().predict(matrix, pred_contrib=True, num_threads=THREADS))
+        return {name: np.ascontiguousarray(parts[:, place]) for place, name in enumerate(names)}
+
     def _trained(self) -> "lgb.Booster":
         if self._booster is None:
             from sklearn.exceptions import NotFittedError

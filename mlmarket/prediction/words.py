@@ -15,6 +15,12 @@ MODEL_NAMES: Final = {
     "logistic": "the logistic regression alone",
     "boosted_trees": "the boosted trees alone",
     "blend": "the model (boosted trees and logistic regression)",
+    "past_rate": "the pace of the past 365 days",
+    "value_blend": "the model (Tweedie trees and hurdle model)",
+    "tweedie_trees": "the Tweedie trees alone",
+    "hurdle": "the hurdle model alone",
+    "poisson_trees": "the Poisson trees",
+    "buy_till_you_die": "the buy-till-you-die model (BG/NBD and Gamma-Gamma)",
 }
 """What readers of a report call each model."""
 

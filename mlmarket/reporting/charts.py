@@ -10,7 +10,9 @@ from markupsafe import Markup
 from mlmarket.evaluation import (
     CalibrationCurve,
     GainTable,
+    ValueDeciles,
     plot_calibration,
+    plot_deciles,
     plot_folds,
     plot_lift,
     plot_scores,
@@ -83,6 +85,8 @@ def charts_of(section: PredictorSection, *, id_prefix: str) -> tuple[Chart, ...]
         charts.append(_calibration(evidence.calibration, f"{id_prefix}-calibration"))
     if evidence.gains is not None and evidence.gains.rate.size:
         charts.append(_lift(evidence.gains, f"{id_prefix}-lift"))
+    if evidence.deciles is not None and evidence.deciles.count.size:
+        charts.append(_deciles(evidence.deciles, f"{id_prefix}-deciles"))
     if any(fold.metric == evidence.metric for fold in evidence.folds):
         charts.append(_folds(evidence, f"{id_prefix}-folds"))
     return tuple(charts)
@@ -151,6 +155,14 @@ def _lift(gains: GainTable, id_prefix: str) -> Chart:
             f"{percent(float(gains.captured[0]))} of all who did it."
         )
     return _chart(axes, "From the likeliest to the least likely", sentence, id_prefix)
+
+
+def _deciles(deciles: ValueDeciles, id_prefix: str) -> Chart:
+    sentence = (
+        "Is the expected number right at both ends? Each bar is a tenth of the people, those of whom "
+        "most was expected on the left, with what came; points are what was expected."
+    )
+    return _chart(plot_deciles(deciles), "Expected and come, by tenths", sentence, id_prefix)
 
 
 def _folds(evidence: Evidence, id_prefix: str) -> Chart:

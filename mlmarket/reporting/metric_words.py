@@ -50,6 +50,11 @@ METRICS: Final[Mapping[str, MetricWords]] = MappingProxyType(
             "how far promised percents lay from what came; lower is better",
             _a_place_of_percent,
         ),
+        "decile_error": MetricWords(
+            "Error by tenths",
+            "how far the tenths of people lay from what came, as a share of it; lower is better",
+            _a_place_of_percent,
+        ),
         "mae": MetricWords("Mean error", "a contact, in the unit of the number", decimals),
         "total_bias": MetricWords(
             "Total off by",

@@ -36,6 +36,9 @@ timezone = "UTC"
 [predict.churn]
 horizon = "30D"
 
+[predict.value]
+enabled = false
+
 [segments]
 files = ["segments.yaml"]
 

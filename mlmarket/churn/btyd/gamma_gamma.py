@@ -126,7 +126,7 @@ class GammaGammaModel(LikelihoodModel):
             Where a contact that bought again has no value above 0, or where the mean of all
             contacts is infinite, as it is where `q_` is not above 1.
         """
-        self._require_fitted()
+        self.require_fitted()
         frequency, value = read_values(summary)
         weight = self.p_ * frequency + self.q_ - 1.0
         if not (weight > 0.0).all():
@@ -165,7 +165,7 @@ class GammaGammaModel(LikelihoodModel):
         """
         import pandas as pd
 
-        self._require_fitted()
+        self.require_fitted()
         purchases = read_frequency(pd.DataFrame({FREQUENCY: np.atleast_1d(frequency)}))
         draw = np.random.default_rng(random_state)
         rate = draw.gamma(self.q_, 1.0 / self.gamma_, purchases.size)

@@ -19,9 +19,9 @@ __all__ = ["GeometricLikelihood", "expected_while_active", "log_odds_of_leaving"
 
 _CHUNK: Final = 32_768
 """Histories that are computed at once: their arrays fit into a processor's cache."""
-_DROP: Final = 30.0
+_DROP: Final = 36.0
 """Of the logarithm of a weight, where a sum over weights ends."""
-_STEP: Final = 0.4
+_STEP: Final = 0.3
 
 
 def log_odds_of_leaving(
@@ -228,8 +228,8 @@ def expected_while_active(shape: Floats, stretch: Floats, stays: Floats, a: floa
     k, the expectation over a time that is q times the scale of the rate is
     :math:`E_p[(1 - (1 + pq)^{-k}) / p]`. In closed form it is a difference of hypergeometric
     functions, which loses its digits near a = 1 and in long histories. Here it is summed over the
-    logit of p, on which weights are smooth and fall off exponentially. A straight line through both
-    ends is taken out first and added exactly: a heavy tail of p then costs no precision.
+    logit of p, on which weights are smooth and fall off exponentially. Where they fall off slowly,
+    a straight line through the ends is taken out first and added exactly.
 
     Parameters
     ----------
@@ -272,8 +272,10 @@ def _chances_of_leaving(a: float, stays: float) -> tuple[Floats, Floats, tuple[f
     """Return values of a Beta distributed chance, their weights, and what the ends lack."""
     from scipy.special import betaln, log_expit
 
-    # What is left of a smooth function without its line vanishes at both ends.
-    left, right = a + 1.0, stays + 1.0
+    # Without its value at an end a smooth function vanishes there, and less of the tail counts. A
+    # great value at 0 would cost digits, and is left in where the tail is short anyway.
+    heavy = a < 1.0
+    left, right = a + heavy, stays + 1.0
     begin, end = _reach(left, right)
     step = min(_STEP, 0.6 * math.sqrt(1.0 / left + 1.0 / right))
     logit = np.linspace(begin, end, math.ceil((end - begin) / step) + 1)
@@ -281,8 +283,8 @@ def _chances_of_leaving(a: float, stays: float) -> tuple[Floats, Floats, tuple[f
     weight = np.exp(a * log_chance + stays * log_stay - betaln(a, stays)) * (logit[1] - logit[0])
     chance, stay = np.exp(log_chance), np.exp(log_stay)
     both = a + stays
-    lacking = stays / both - float(weight @ stay), a / both - float(weight @ chance)
-    return chance, weight, lacking
+    at_none, at_one = stays / both - float(weight @ stay), a / both - float(weight @ chance)
+    return chance, weight, (at_none if heavy else 0.0, at_one)
 
 
 def _reach(left: float, right: float) -> tuple[float, float]:

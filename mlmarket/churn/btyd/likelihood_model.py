@@ -153,14 +153,15 @@ class LikelihoodModel:
     @property
     def parameters_(self) -> dict[str, float]:
         """What was learned, by name."""
-        self._require_fitted()
+        self.require_fitted()
         return {name: float(getattr(self, f"{name}_")) for name in self.names}
 
     @property
     def _values(self) -> Floats:
         return np.array(list(self.parameters_.values()))
 
-    def _require_fitted(self) -> None:
+    def require_fitted(self) -> None:
+        """Raise a ConfigurationError where there are no parameters yet."""
         if not hasattr(self, f"{self.names[0]}_"):
             what = f"This {type(self).__name__} has not been fitted."
             raise ConfigurationError(what, "It has no parameters yet.", "call fit(summary) first.")

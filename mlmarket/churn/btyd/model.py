@@ -178,7 +178,7 @@ class BuyTillYouDie(LikelihoodModel):
         DataContractError
             Where a row is impossible.
         """
-        self._require_fitted()
+        self.require_fitted()
         return self._alive(read_history(summary, unit=self._unit))
 
     def _alive(self, history: History) -> Floats:
@@ -271,7 +271,7 @@ class BuyTillYouDie(LikelihoodModel):
         ConfigurationError
             Where the model is not fitted, or an age is below 0 or missing.
         """
-        self._require_fitted()
+        self.require_fitted()
         return self._expected_of_new(_lengths(ages, "ages"))
 
     def simulate(
@@ -298,7 +298,7 @@ class BuyTillYouDie(LikelihoodModel):
         """
         import pandas as pd
 
-        self._require_fitted()
+        self.require_fitted()
         observed = _lengths(lengths, "lengths")
         frequency, recency = self._draw(observed, np.random.default_rng(random_state))
         columns = {FREQUENCY: frequency.astype(np.int64), RECENCY: recency, LENGTH: observed}
@@ -311,7 +311,7 @@ class BuyTillYouDie(LikelihoodModel):
 
     def _ahead(self, horizon: str | timedelta) -> float:
         """Return a horizon in units, and say where it is longer than all that was seen."""
-        self._require_fitted()
+        self.require_fitted()
         ahead = parse_duration(horizon) / self._unit
         if ahead > self.longest_history_ + 1.0:  # as long as the history, give or take a unit
             warnings.warn(
