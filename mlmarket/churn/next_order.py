@@ -17,8 +17,9 @@ from mlmarket.churn.next_order_answers import (
     without_orders,
 )
 from mlmarket.churn.next_order_dates import DAYS
-from mlmarket.churn.order_days import ORDER
+from mlmarket.churn.next_order_purchases import begun_day
 from mlmarket.errors import ConfigurationError, suggestion
+from mlmarket.features import Behaviour
 from mlmarket.features.labels import refuse_open_windows
 from mlmarket.market.time import to_utc
 from mlmarket.prediction.buckets import Roll
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["NextOrderModel"]
 
 _LEVELS: Final = ("contact", "item")
+_ORDER: Final = Behaviour.parse("order")
 _HORIZON: Final = timedelta(days=DAYS)
 
 
@@ -228,8 +230,8 @@ class NextOrderModel:
         Returns
         -------
         Evidence
-            As :meth:`fit` would have kept it with these origins. Days are counted from the last one, so that
-            of the others, what is less than a whole number of days before it is not looked at.
+            As :meth:`fit` would have kept it with these origins. Of a day that had only begun at an origin,
+            nothing is looked at.
 
         Raises
         ------
@@ -248,7 +250,7 @@ class NextOrderModel:
                 "A backtest judges what would have been said then.",
                 "pass at least one instant, such as [datetime(2026, 1, 1, tzinfo=UTC)].",
             )
-        refuse_open_windows(market, ORDER, cutoffs=ordered, horizon=_HORIZON, known_at=None)
+        refuse_open_windows(market, _ORDER, cutoffs=ordered, horizon=_HORIZON, known_at=None)
         return self._training(market, ordered[-1]).judge(origins=ordered)
 
     def predict(
@@ -452,7 +454,8 @@ class NextOrderModel:
         fitted = self._require_fitted()
         to_utc(as_of)
         self._require_orders(market)
-        asked = Asked(as_of, market.zone, self.least_chance, self.items, fitted.version)
+        today = begun_day(as_of, market.zone)
+        asked = Asked(as_of, today, self.least_chance, self.items, fitted.version)
         return answers(market, fitted, asked, buckets, by_item=self.level == "item")
 
 

@@ -14,7 +14,6 @@ from mlmarket.prediction.predictor import OutputColumn, Predictions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from zoneinfo import ZoneInfo
 
     import pandas as pd
     import pyarrow as pa
@@ -52,8 +51,8 @@ class Asked:
     ----------
     as_of : datetime
         When it was asked.
-    zone : ZoneInfo
-        Of the business, whose calendar days dates are.
+    today : int
+        The local day after which the first day ahead comes, as days since 1970.
     least_chance : float
         Of an order within 90 days, below which no date is named.
     items : int
@@ -63,7 +62,7 @@ class Asked:
     """
 
     as_of: datetime
-    zone: "ZoneInfo"
+    today: int
     least_chance: float
     items: int
     version: str
@@ -167,7 +166,7 @@ def about_contacts(
     days = expected_dates(chance)
     columns: dict[str, Any] = {CONTACT_ID: ids}
     for part, day in (("date", days.middle), ("low", days.low), ("high", days.high)):
-        dates = calendar_days(day, as_of=asked.as_of, zone=asked.zone)
+        dates = calendar_days(day, today=asked.today)
         columns[f"{NEXT_ORDER}_{part}"] = pc.if_else(unlikely, pa.scalar(None, dates.type), dates)
     for horizon in HORIZONS:
         columns[f"{NEXT_ORDER}_probability_{horizon}d"] = pa.array(chance[:, horizon - 1])
@@ -238,7 +237,7 @@ def _items_table(
     chance = pairs.chance[chosen]
     days = expected_dates(chance)
     due = {
-        name: calendar_days(day, as_of=asked.as_of, zone=asked.zone)
+        name: calendar_days(day, today=asked.today)
         for name, day in (("due_date", days.middle), ("due_low", days.low), ("due_high", days.high))
     }
     probability = pa.array(chance[:, _RANKED - 1])

@@ -15,7 +15,7 @@ from mlmarket.churn.next_order_answers import (
     in_one,
 )
 from mlmarket.churn.next_order_fitted import FittedHazard
-from mlmarket.churn.next_order_purchases import PurchaseFile
+from mlmarket.churn.next_order_purchases import PurchaseFile, Window
 from mlmarket.churn.next_order_rows import Chunk, Known, Past, describe
 from mlmarket.churn.next_order_states import count_days
 from mlmarket.prediction.predictor import Predictions
@@ -63,9 +63,8 @@ def answers(
     bench = market.workbench
     with tempfile.TemporaryDirectory(dir=None if bench is None else bench.folder) as folder:
         path = Path(folder) / "purchases.arrow"
-        file = PurchaseFile.record(
-            market, path, at=asked.as_of, known_at=asked.as_of, by_item=by_item
-        )
+        window = Window(asked.today, asked.as_of, asked.as_of)
+        file = PurchaseFile.record(market, path, window=window, by_item=by_item)
         past = Past(file, Known.of("item" if by_item else "contact"))
         facts = past.facts(_TODAY)
         sizes: list[int] = []

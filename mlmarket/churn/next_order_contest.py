@@ -307,7 +307,7 @@ class Study:
         return rows, Weeks.seen(rows.waits[:, place], stand.complete - rows.at)
 
 
-def open_study(past: Past, plan: Plan, *, until: int) -> Study:
+def open_study(past: Past, plan: Plan) -> Study:
     """Read the past.
 
     Parameters
@@ -315,9 +315,7 @@ def open_study(past: Past, plan: Plan, *, until: int) -> Study:
     past : Past
         Purchases.
     plan : Plan
-        Where models stand.
-    until : int
-        The day on which the last model stands, which nobody judges.
+        Where models stand, beside one that stands on day 0 and that nobody judges.
 
     Returns
     -------
@@ -325,7 +323,7 @@ def open_study(past: Past, plan: Plan, *, until: int) -> Study:
         With a stable share of the rows where there are too many.
     """
     days = [stand.day for stand in plan.stands]
-    looks = np.unique(np.concatenate([plan.looks(day) for day in (*days, until)]))
+    looks = np.unique(np.concatenate([plan.looks(day) for day in (*days, 0)]))
     stands = np.array([*days, LATER], dtype=np.int64)
     found = past.count(looks)
     quota = np.array([[1.0 - _REPEATERS], [_REPEATERS]]) * plan.most_rows / LOOKS

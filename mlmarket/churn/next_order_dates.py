@@ -5,15 +5,12 @@ itself.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
     import pyarrow as pa
 
 __all__ = ["DAYS", "HORIZONS", "Dates", "calendar_days", "chance_by_day", "expected_dates"]
@@ -79,17 +76,15 @@ def expected_dates(chance: Floats) -> Dates:
     return Dates(*days)
 
 
-def calendar_days(day: Integers, *, as_of: datetime, zone: "ZoneInfo") -> "pa.Array":
+def calendar_days(day: Integers, *, today: int) -> "pa.TimestampArray":
     """Return days ahead as calendar days of the business.
 
     Parameters
     ----------
     day : ndarray of int64, shape (rows,)
-        From 1, the day after, to 90.
-    as_of : datetime
-        The instant from which they are counted.
-    zone : ZoneInfo
-        Of the business.
+        From 1, the day after today.
+    today : int
+        Its days since 1970.
 
     Returns
     -------
@@ -98,7 +93,4 @@ def calendar_days(day: Integers, *, as_of: datetime, zone: "ZoneInfo") -> "pa.Ar
     """
     import pyarrow as pa
 
-    # The middle of the 24 hours: their ends may be an hour away from midnight when the clocks change.
-    middles = [as_of + timedelta(days=ahead) - timedelta(hours=12) for ahead in range(1, DAYS + 1)]
-    days = [np.datetime64(middle.astimezone(zone).date(), "us") for middle in middles]
-    return pa.array(np.array(days, dtype="datetime64[us]")[day - 1])
+    return pa.array((day + today).astype("datetime64[D]").astype("datetime64[us]"))

@@ -1,36 +1,47 @@
 """On which days did each contact buy what, sorted by contact, however many there are?
 
-A day is 24 hours that end at the same time of day as the instant asked about. Day 0 is the last one before
-it, days above 0 lie ahead. What is read is written to a file first: the tables are then asked once, and
-whoever reads the file may ask the market other things meanwhile.
+Days are the business's own and counted from *today*, the last one that has begun: it is day 0, days above 0
+lie ahead. What is read is written to a file first: the tables are then asked once, and whoever reads the
+file may ask the market other things meanwhile.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from mlmarket.churn.local_days import day_number, local_day
 from mlmarket.market.columns import AVAILABLE_AT, CONTACT_ID
 from mlmarket.market.tables import IS_RETURN
-from mlmarket.market.time import instant, within
+from mlmarket.market.time import within
 from mlmarket.prediction.buckets import BUCKET, ascending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from zoneinfo import ZoneInfo
 
     import ibis.expr.types as ir
     import pyarrow as pa
 
     from mlmarket.market import Market
 
-__all__ = ["Log", "PairLog", "PurchaseFile", "contact_log", "pair_log"]
+__all__ = [
+    "Log",
+    "PairLog",
+    "PurchaseFile",
+    "Window",
+    "begun_day",
+    "contact_log",
+    "ended_day",
+    "pair_log",
+]
 
 Integers = npt.NDArray[np.int64]
 
 ITEM_ID: Final = "item_id"
-_DAY: Final = timedelta(days=1) // timedelta(microseconds=1)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _PARTS: Final = 10_000
 """Quantities and amounts are added up as ten-thousandths: whole numbers have one sum in any order."""
 _LARGEST: Final = 1e12
@@ -44,7 +55,7 @@ class Log(NamedTuple):
     begin : ndarray of int64, shape (series + 1,)
         Where the rows of each series begin.
     day : ndarray of int64, shape (rows,)
-        When, in days from the instant asked about; 0 and below lie before it.
+        When, in days from today.
     known : ndarray of int64, shape (rows,)
         The day on which it was known; rows of one day may have become known one after the other.
     lines : ndarray of int64, shape (rows,)
@@ -79,6 +90,60 @@ class PairLog(NamedTuple):
     pairs: Integers
 
 
+class Window(NamedTuple):
+    """What is looked at.
+
+    Parameters
+    ----------
+    today : int
+        The local day from which days are counted, as days since 1970.
+    until : datetime
+        Rows after it are not looked at.
+    known_at : datetime or None
+        Rows that became available later are not seen; None sees all that there are.
+    """
+
+    today: int
+    until: datetime
+    known_at: datetime | None
+
+
+def begun_day(moment: datetime, zone: "ZoneInfo") -> int:
+    """Return the last local day that had begun before an instant, as days since 1970.
+
+    Parameters
+    ----------
+    moment : datetime
+        Aware.
+    zone : ZoneInfo
+        Where the day begins.
+
+    Returns
+    -------
+    int
+        At midnight, the day that ends then.
+    """
+    return day_number(moment - _MICROSECOND, zone)
+
+
+def ended_day(moment: datetime, zone: "ZoneInfo") -> int:
+    """Return the last local day that was over at an instant, as days since 1970.
+
+    Parameters
+    ----------
+    moment : datetime
+        Aware.
+    zone : ZoneInfo
+        Where the day begins.
+
+    Returns
+    -------
+    int
+        A day is over in its last microsecond, in which a night stands.
+    """
+    return day_number(moment + _MICROSECOND, zone) - 1
+
+
 class PurchaseFile:
     """Purchases known at an instant, a row a contact, item and day, ascending by contact.
 
@@ -100,9 +165,7 @@ class PurchaseFile:
         market: "Market",
         path: Path,
         *,
-        at: datetime,
-        ahead: int = 0,
-        known_at: datetime | None = None,
+        window: "Window",
         by_item: bool = False,
     ) -> "PurchaseFile":
         """Write down who bought when; returns are not purchases.
@@ -113,12 +176,8 @@ class PurchaseFile:
             With orders.
         path : Path
             The file.
-        at : datetime
-            The instant at which day 0 ends.
-        ahead : int, default 0
-            Days after it that are looked at.
-        known_at : datetime, optional
-            Rows that became available later are not seen; by default all are.
+        window : Window
+            What is looked at.
         by_item : bool, default False
             Whether items are told apart.
 
@@ -129,7 +188,7 @@ class PurchaseFile:
         """
         import pyarrow as pa
 
-        rows = _purchases(market, at=at, ahead=ahead, known_at=known_at, by_item=by_item)
+        rows = _purchases(market, window, by_item=by_item)
         batches = ascending(market, rows.to_pyarrow_batches(chunk_size=BUCKET))
         texts = [CONTACT_ID, ITEM_ID] if by_item else [CONTACT_ID]
         schema = pa.schema(
@@ -241,36 +300,32 @@ class PurchaseFile:
             return pa.ipc.open_file(source).schema
 
 
-def _purchases(
-    market: "Market", *, at: datetime, ahead: int, known_at: datetime | None, by_item: bool
-) -> "ir.Table":
+def _purchases(market: "Market", window: Window, *, by_item: bool) -> "ir.Table":
     import ibis
 
     orders = market.table("orders")
     orders = orders.filter(~orders[IS_RETURN])
     occurred = orders["ordered_at"]
-    available = occurred
-    if AVAILABLE_AT in orders.columns:
-        available = orders[AVAILABLE_AT].coalesce(occurred)
-    end = at + timedelta(days=ahead)
-    seen = within(occurred, until=end)
-    if known_at is not None:
-        seen &= within(available, until=known_at)
-    # Counted back from the end, since engines round negative quotients either way.
-    day = _days_before(occurred, end, ahead)
-    known = ibis.greatest(_days_before(available, end, ahead), day)
+    late = AVAILABLE_AT in orders.columns
+    available = orders[AVAILABLE_AT].coalesce(occurred) if late else occurred
+    seen = within(occurred, until=window.until)
+    if window.known_at is not None:
+        seen &= within(available, until=window.known_at)
+    first = orders.filter(seen)["ordered_at"].min().to_pyarrow().as_py()
+    begin = window.until if first is None else first.replace(tzinfo=UTC)
+    end = max(begin, window.until)
+
+    def day_of(moment: "ir.TimestampValue") -> "ir.IntegerValue":
+        return local_day(moment, market.zone, first=begin, last=end) - window.today
+
+    day = day_of(occurred)
+    known = ibis.greatest(day_of(available), day) if late else day
     named: dict[str, Any] = {CONTACT_ID: orders[CONTACT_ID], "day": day, "known": known}
     if by_item:
-        named[ITEM_ID] = orders[ITEM_ID] if ITEM_ID in orders.columns else ibis.null("string")
+        named[ITEM_ID] = orders[ITEM_ID]
     rows = orders.filter(seen).select(**named, size=_size(orders, by_item=by_item))
     grouped = rows.group_by(list(named)).aggregate(lines=rows.count(), size=rows["size"].sum())
     return grouped.order_by(CONTACT_ID)
-
-
-def _days_before(moment: "ir.TimestampValue", end: datetime, ahead: int) -> "ir.IntegerValue":
-    age: Any = instant(end).delta(moment, unit="microsecond")
-    days: ir.IntegerValue = ahead - (age // _DAY).cast("int64")
-    return days
 
 
 def _size(orders: "ir.Table", *, by_item: bool) -> "ir.IntegerValue":

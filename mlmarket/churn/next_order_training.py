@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,20 +22,22 @@ from mlmarket.churn.next_order_dates import DAYS
 from mlmarket.churn.next_order_evidence import sum_up
 from mlmarket.churn.next_order_fitted import FittedHazard
 from mlmarket.churn.next_order_hazard import learn, make
-from mlmarket.churn.next_order_purchases import PurchaseFile
+from mlmarket.churn.next_order_purchases import PurchaseFile, Window, ended_day
 from mlmarket.churn.next_order_rows import Known, Past
 from mlmarket.market.time import day_start
 from mlmarket.prediction.learner import one_thread
 from mlmarket.prediction.study import declined
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from mlmarket.market import Market
     from mlmarket.prediction.evidence import Evidence
     from mlmarket.prediction.predictor import DeclinedError
 
 __all__ = ["Training"]
 
-_DAY: Final = timedelta(days=1)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _BEFORE_LAST: Final = 98
 """Days from the last stand that is judged to the end: thirteen whole weeks, and one more for the step."""
 _BETWEEN: Final = 28
@@ -88,12 +90,14 @@ class Training:
         DeclinedError
             Where nobody could be judged.
         """
+        zone = self.market.zone
         until = self.market.complete_until("orders", as_of=as_of)
-        # Local midnight keeps calendar days whole, and makes the training the same all day long.
-        end = day_start(min(as_of, until), self.market.zone)
+        # Whole days: the training is the same all day long.
+        today = ended_day(min(as_of, until), zone)
+        end = _begin(today + 1, zone)
         days = [-_BEFORE_LAST - _BETWEEN * back for back in range(self.folds)]
-        with self._past(at=end, known_at=as_of) as past, one_thread():
-            study = self._study(past, {day: end + day * _DAY for day in days}, until=0)
+        with self._past(Window(today, end - _MICROSECOND, as_of)) as past, one_thread():
+            study = self._study(past, {day: _begin(today + day + 1, zone) for day in days}, today)
             contest = self._contest(study)
             learned = study.weeks(Stand(end, 0, 0))
             learner = learn(make(contest.chosen, study.known), study.known, *learned)
@@ -108,7 +112,7 @@ class Training:
         Parameters
         ----------
         origins : list of datetime
-            Ascending; what is less than a whole number of days before the last one is not looked at.
+            Ascending. Of the day that had only begun, nothing is looked at.
 
         Returns
         -------
@@ -120,10 +124,12 @@ class Training:
         DeclinedError
             Where nobody could be judged.
         """
-        last = origins[-1]
-        days = {(origin - last) // _DAY: origin for origin in origins}
-        with self._past(at=last, ahead=DAYS) as past, one_thread():
-            study = self._study(past, days, until=0)
+        zone, last = self.market.zone, origins[-1]
+        today = ended_day(last, zone)
+        days = {ended_day(origin, zone) - today: origin for origin in origins}
+        window = Window(today, last + timedelta(days=DAYS), None)
+        with self._past(window) as past, one_thread():
+            study = self._study(past, days, today)
             contest = self._contest(study)
         place = len(study.plan.stands) - 1
         learned = study.weeks(study.plan.stands[place], place)
@@ -134,33 +140,26 @@ class Training:
         return "" if self.gate.carries == "model" else self.gate.in_words
 
     @contextmanager
-    def _past(
-        self, *, at: datetime, ahead: int = 0, known_at: datetime | None = None
-    ) -> Iterator[Past]:
+    def _past(self, window: Window) -> Iterator[Past]:
         bench = self.market.workbench
         with tempfile.TemporaryDirectory(dir=None if bench is None else bench.folder) as folder:
-            file = PurchaseFile.record(
-                self.market,
-                Path(folder) / "purchases.arrow",
-                at=at,
-                ahead=ahead,
-                known_at=known_at,
-                by_item=self.level == "item",
-            )
+            path = Path(folder) / "purchases.arrow"
+            by_item = self.level == "item"
+            file = PurchaseFile.record(self.market, path, window=window, by_item=by_item)
             yield Past(file, Known.of(self.level))
 
-    def _study(self, past: Past, origins: Mapping[int, datetime], *, until: int) -> Study:
+    def _study(self, past: Past, origins: Mapping[int, datetime], today: int) -> Study:
         first = past.file.first_day()
         stands = []
         for day, origin in sorted(origins.items()):
             whole = self.market.complete_until("orders", as_of=origin)
-            complete = day + min((whole - origin) // _DAY, 0)
+            complete = ended_day(whole, self.market.zone) - today
             if day >= first + 2 * WARM_UP:
-                stands.append(Stand(origin, day, complete))
+                stands.append(Stand(origin, day, min(complete, day)))
         if not stands:
             raise self._declined()
         plan = Plan(tuple(stands), first, self.most_rows, _MOST_JUDGED)
-        return open_study(past, plan, until=until)
+        return open_study(past, plan)
 
     def _contest(self, study: Study) -> Contest:
         contest = hold_contest(study, rules_only=self.gate.carries != "model")
@@ -175,3 +174,8 @@ class Training:
             f"{2 * WARM_UP + _BEFORE_LAST} days of orders, and contacts who ordered again within "
             "28 days and contacts who did not, before and after an origin",
         )
+
+
+def _begin(day: int, zone: "ZoneInfo") -> datetime:
+    """Return the midnight at which a local day begins, given as days since 1970."""
+    return day_start(date(1970, 1, 1) + timedelta(days=day), zone)
