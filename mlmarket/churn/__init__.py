@@ -25,6 +25,8 @@ from mlmarket.churn.gates import (
 )
 from mlmarket.churn.horizon import HorizonProposal, suggest_horizon
 from mlmarket.churn.models import ChurnModel, PurchaseModel
+from mlmarket.churn.next_order import NextOrderModel
+from mlmarket.churn.next_order_answers import due_items
 from mlmarket.churn.plots import plot_probability_alive, plot_tracking
 from mlmarket.churn.retention import (
     RetentionCurve,
@@ -60,6 +62,7 @@ __all__ = [
     "HorizonProposal",
     "LifetimeValueModel",
     "ModifiedBetaGeoModel",
+    "NextOrderModel",
     "OrderHistory",
     "ParameterDraws",
     "ParetoNBDModel",
@@ -71,6 +74,7 @@ __all__ = [
     "SubscriptionChurnModel",
     "TenureHazard",
     "choose_contacts",
+    "due_items",
     "expected_value_saved",
     "hold_data_gate",
     "life_table",
