@@ -164,7 +164,10 @@ def compare(market: Market, level: str, cutoff: date) -> None:
     if level == "contact":
         theirs = bg_nbd(market, as_of).reindex(frame.index)
         candidates["BG/NBD"] = (theirs["day"], theirs["chance"])
-    print(f"\n{level}, {cutoff}: {len(frame):,} series, {came.mean():.1%} bought within 90 days, ", end="")
+    print(
+        f"\n{level}, {cutoff}: {len(frame):,} series, {came.mean():.1%} bought within 90 days, ",
+        end="",
+    )
     print(f"{frame['soon'].mean():.1%} within 28")
     print(f"{'':18}{'MAE, days':>26}{'AUC 28 d':>26}{'log loss':>10}{'ECE':>8}")
     for name, (day, chance) in candidates.items():

@@ -43,6 +43,9 @@ needs = {buyers = 50, span_days = 90, regulars = 5}
 [predict.value]
 enabled = false
 
+[predict.next_order]
+enabled = false
+
 [segments]
 files = ["segments.yaml"]
 
