@@ -7,6 +7,7 @@ under contract, for how long, and what the months before an end looked like is r
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -24,7 +25,7 @@ from mlmarket.churn.subscription_contracts import (
     under_contract,
     without_contract,
 )
-from mlmarket.churn.subscription_models import BASELINES, ContractModel
+from mlmarket.churn.subscription_models import BASELINES, CHALLENGERS, ContractModel
 from mlmarket.churn.subscription_reasons import reasons_in_words
 from mlmarket.churn.subscription_words import contract_wordings, wordings_of_features
 from mlmarket.errors import ConfigurationError, nearest
@@ -88,8 +89,8 @@ class SubscriptionChurnModel(SupervisedPredictor):
     Somebody is under contract whose last start is not before their last end. Monthly hazards are
     learned from every month of a contract up to today; a classifier of the whole horizon, which
     must wait for its windows to end, takes part beside them, and so do the base rate and the share
-    that ended at each tenure. The model with the smallest log loss at earlier origins is used, where
-    it beats the best of the rules by an interval that excludes zero.
+    that ended at each tenure. The mean of two hazards is used, or the model that beats it clearly at
+    earlier origins, and only where it beats the best of the rules by an interval that excludes zero.
 
     ``subscription_churn_risk`` is ``high`` from the probability on that the top fifth of the
     contracts of the last closed window had, ``medium`` from the one on that the upper half had, and
@@ -422,7 +423,7 @@ class SubscriptionChurnModel(SupervisedPredictor):
 
     def _contest(self, contracts: ContractRows) -> Contest:
         with one_thread():
-            contest = hold_contract_contest(contracts)
+            contest = hold_contract_contest(contracts, self.question.candidates)
         if contest is None:
             raise declined_to_judge(self.name, self.horizon)
         return contest
@@ -497,5 +498,8 @@ def _question(span: str, starts: Behaviour, ends: Behaviour) -> Question:
         eligible=starts,
         needs=tables_of(starts) | tables_of(ends),
         answer=answer,
-        candidates=Candidates({"hazard": lambda: _model("hazard", horizon)}, {}),
+        candidates=Candidates(
+            {name: partial(_model, name, horizon) for name in CHALLENGERS},
+            {name: partial(_model, name, horizon) for name in BASELINES},
+        ),
     )

@@ -41,11 +41,14 @@ class Part:
         How much of each period lies within the horizon.
     adds : mapping of str to ndarray of float64, shape (rows,)
         What each feature adds to the log odds, by name.
+    weight : float, default 1.0
+        How much it counts beside the others.
     """
 
     hazard: Floats
     share: Floats
     adds: Mapping[str, Floats]
+    weight: float = 1.0
 
     def probability(self, less: Floats | float = 0.0) -> Floats:
         """Return the probability within the horizon.
@@ -149,7 +152,8 @@ def reasons_in_words(
     groups = _groups(parts, wordings)
     if not len(rows) or not groups:
         return np.full(len(rows), NOTHING, dtype=object)
-    full = corrected(np.mean([part.probability() for part in parts], axis=0))
+    weights = [part.weight for part in parts]
+    full = corrected(np.average([part.probability() for part in parts], axis=0, weights=weights))
     points, speakers = [], []
     for names in groups.values():
         excess = [
@@ -160,7 +164,8 @@ def reasons_in_words(
             part.probability(np.sum(list(one.values()), axis=0))
             for part, one in zip(parts, excess, strict=True)
         ]
-        points.append(_POINTS * (full - corrected(np.mean(without, axis=0))))
+        mean = np.average(without, axis=0, weights=weights)
+        points.append(_POINTS * (full - corrected(mean)))
         way = np.where(points[-1] < 0, -1.0, 1.0)
         # What all models see: one alone may set two features that move together off against
         # each other.

@@ -25,7 +25,7 @@ from mlmarket.prediction.evidence import FoldScore, TotalScore
 from mlmarket.prediction.learner import Blend, Learner
 from mlmarket.prediction.training import Rows, Snapshots, TrainingPlan
 
-__all__ = ["Candidates", "Contest", "Fold", "Preference", "run_contest"]
+__all__ = ["Candidates", "Contest", "Fold", "Preference", "decide", "run_contest"]
 
 Floats = npt.NDArray[np.float64]
 Maker = Callable[[], Learner]
@@ -226,14 +226,32 @@ def run_contest(snapshots: Snapshots, plan: TrainingPlan, candidates: Candidates
         fold = _judge(snapshots, plan, candidates, origin)
         if fold is not None:
             folds.append(fold)
-    if not folds:
-        return None
+    return decide(folds, plan, candidates) if folds else None
+
+
+def decide(folds: Sequence[Fold], plan: TrainingPlan, candidates: Candidates) -> Contest:
+    """Choose by what candidates said at every origin.
+
+    Parameters
+    ----------
+    folds : sequence of Fold
+        At least one, ascending by origin; each with a probability of every candidate.
+    plan : TrainingPlan
+        The origins.
+    candidates : Candidates
+        Who took part.
+
+    Returns
+    -------
+    Contest
+        How it went.
+    """
     draws = _draws(folds)
     baseline = _best_baseline(draws, list(candidates.baselines))
     challenger, preference = _best_challenger(draws, candidates, otherwise=baseline)
     gain = draws.saving(challenger, over=baseline)
     chosen = challenger if gain.low > 0.0 else baseline
-    folds, calibrator, calibrated = _calibrate(folds, plan, chosen)
+    folds, calibrator, calibrated = _calibrate(list(folds), plan, chosen)
     return Contest(
         folds=tuple(folds),
         challenger=challenger,

@@ -89,12 +89,12 @@ def test_it_comes_close_to_an_oracle_that_knows_the_hazards(answers, business):
     assert log_loss(left, said) < log_loss(left, oracle) + 0.02
 
 
-def test_the_evidence_has_all_candidates_and_the_best_is_used(model):
+def test_the_evidence_has_all_candidates_and_one_that_beats_the_rules_is_used(model):
     evidence = model.evidence_
     summary = evidence.summary()["log_loss"]
     assert set(summary.index) == {*BASELINES, *CHALLENGERS}
     assert evidence.chosen in CHALLENGERS
-    assert summary[evidence.chosen] < summary.min() + 0.001
+    assert summary[evidence.chosen] < summary.min() + 0.005
     assert evidence.gain.low > 0
     assert evidence.question == "Whose contract ends within 60 days?"
     assert isinstance(model, BatchPredictor)
