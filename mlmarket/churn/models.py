@@ -52,6 +52,9 @@ class PurchaseModel(SupervisedPredictor):
     features : sequence of Feature or str, optional
         Features, and names of sets; by default all that the tables allow. Recency, frequency and
         monetary value are known in any case: the rules that the model must beat are made of them.
+    tuned : bool, default False
+        Whether a blend takes part whose settings are searched at each origin; it takes several
+        times as long, and gained nothing where it was measured.
 
     Raises
     ------
@@ -70,6 +73,7 @@ class PurchaseModel(SupervisedPredictor):
         *,
         eligible: str = "order",
         features: Sequence[Feature | str] | None = None,
+        tuned: bool = False,
     ) -> None:
         span = duration_text(parse_duration(horizon))
         answer = Answer(
@@ -78,10 +82,12 @@ class PurchaseModel(SupervisedPredictor):
             outcome=f"buyers within {parse_duration(span).days} days",
             facts=_FACTS,
         )
-        question = _question("purchase", "Who will buy", "order", span, eligible, answer)
+        question = _question(
+            "purchase", "Who will buy", "order", span, eligible, answer, tuned=tuned
+        )
         super().__init__(
             question,
-            parameters={"horizon": span, "eligible": eligible},
+            parameters={"horizon": span, "eligible": eligible, "tuned": tuned},
             features=None if features is None else (*features, *_OF_RULES, *_OF_FACTS),
         )
 
@@ -97,6 +103,8 @@ class ChurnModel(SupervisedPredictor):
         Of whom it is asked: who has not bought for a year left long ago. ``contact`` means
         everybody.
     features : sequence of Feature or str, optional
+        As for :class:`PurchaseModel`.
+    tuned : bool, default False
         As for :class:`PurchaseModel`.
 
     Raises
@@ -119,6 +127,7 @@ class ChurnModel(SupervisedPredictor):
         *,
         eligible: str = "order within 365D",
         features: Sequence[Feature | str] | None = None,
+        tuned: bool = False,
     ) -> None:
         span = duration_text(parse_duration(horizon))
         answer = Answer(
@@ -129,17 +138,23 @@ class ChurnModel(SupervisedPredictor):
             grades=(("low", 0.0), ("medium", 0.5), ("high", 0.8)),
         )
         question = _question(
-            "churn", "Who is leaving, with no order", "no order", span, eligible, answer
+            "churn",
+            "Who is leaving, with no order",
+            "no order",
+            span,
+            eligible,
+            answer,
+            tuned=tuned,
         )
         super().__init__(
             question,
-            parameters={"horizon": span, "eligible": eligible},
+            parameters={"horizon": span, "eligible": eligible, "tuned": tuned},
             features=None if features is None else (*features, *_OF_RULES),
         )
 
 
 def _question(
-    name: str, text: str, label: str, span: str, eligible: str, answer: Answer
+    name: str, text: str, label: str, span: str, eligible: str, answer: Answer, *, tuned: bool
 ) -> Question:
     gate = None if eligible == "contact" else Behaviour.parse(eligible)
     asked, horizon = Behaviour.parse(label), parse_duration(span)
@@ -151,5 +166,5 @@ def _question(
         eligible=gate,
         needs=frozenset({"orders"}) | (tables_of(gate) if gate is not None else frozenset()),
         answer=answer,
-        candidates=candidates(horizon, negated=asked.negated),
+        candidates=candidates(horizon, negated=asked.negated, tuned=tuned),
     )

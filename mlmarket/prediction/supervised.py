@@ -34,7 +34,7 @@ from mlmarket.prediction.study import (
     open_study,
     sum_up,
 )
-from mlmarket.prediction.training import TrainingPlan
+from mlmarket.prediction.training import TrainingPlan, learn_from
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -195,7 +195,7 @@ class SupervisedPredictor(SnapshotPredictor):
         study = self._open(market, plan, known_at=as_of)
         contest = hold_contest(study)
         rows = study.snapshots.at(plan.cutoffs)
-        learner = self.question.candidates.make(contest.chosen).fit(rows.features, rows.label)
+        learner = learn_from(self.question.candidates.make(contest.chosen), rows)
         fitted = Fitted(
             learner=learner,
             calibrator=contest.calibrator,
