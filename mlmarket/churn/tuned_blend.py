@@ -154,7 +154,7 @@ class TunedBlend(HistoryBlend):
         exams = list(self._exams(rows))
         self.settings_ = self._searched(exams) if exams else self.usual
         self.parts = (self.settings_.made_trees(), self.settings_.made_line())
-        return self.fit(rows.features, rows.label)
+        return super().fit_over_time(rows)
 
     def _exams(self, rows: Rows) -> Sequence[_Exam]:
         if rows.cutoff is None:
@@ -217,7 +217,7 @@ def _objective(usual: BlendSettings, exams: Sequence[_Exam]) -> "Callable[[optun
     def loss(trial: "optuna.Trial") -> float:
         settings = BlendSettings(
             leaves=trial.suggest_int("leaves", 4, 31, log=True),
-            trees=trial.suggest_int("trees", 60, 300, log=True),
+            trees=trial.suggest_int("trees", usual.trees // 2, usual.trees * 5 // 2, log=True),
             rows_a_leaf=trial.suggest_int(
                 "rows_a_leaf", max(usual.rows_a_leaf // 3, 5), usual.rows_a_leaf * 4, log=True
             ),
