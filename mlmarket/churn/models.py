@@ -57,11 +57,13 @@ class _OrderPredictor(SupervisedPredictor):
         eligible: str,
         features: Sequence[Feature | str] | None,
         needs: Mapping[str, int] | None,
+        tuned: bool,
     ) -> None:
         self._data_needs = DataNeeds.of(needs)
         parameters: dict[str, object] = {
             "horizon": duration_text(question.horizon),
             "eligible": eligible,
+            "tuned": tuned,
         }
         if needs:
             parameters["needs"] = dict(needs)
@@ -138,6 +140,9 @@ class PurchaseModel(_OrderPredictor):
     needs : mapping of str to int, optional
         Where a team wants less or more data than :class:`~mlmarket.churn.DataNeeds` before models
         are tried, such as ``{"buyers": 200}``.
+    tuned : bool, default False
+        Whether a blend takes part whose settings are searched at each origin; it takes several
+        times as long, and gained nothing where it was measured.
 
     Raises
     ------
@@ -157,6 +162,7 @@ class PurchaseModel(_OrderPredictor):
         eligible: str = "order",
         features: Sequence[Feature | str] | None = None,
         needs: Mapping[str, int] | None = None,
+        tuned: bool = False,
     ) -> None:
         span = duration_text(parse_duration(horizon))
         answer = Answer(
@@ -165,9 +171,11 @@ class PurchaseModel(_OrderPredictor):
             outcome=f"buyers within {parse_duration(span).days} days",
             facts=_FACTS,
         )
-        question = _question("purchase", "Who will buy", "order", span, eligible, answer)
+        question = _question(
+            "purchase", "Who will buy", "order", span, eligible, answer, tuned=tuned
+        )
         known = None if features is None else (*features, *_OF_RULES, *_OF_FACTS)
-        super().__init__(question, eligible=eligible, features=known, needs=needs)
+        super().__init__(question, eligible=eligible, features=known, needs=needs, tuned=tuned)
 
 
 class ChurnModel(_OrderPredictor):
@@ -183,6 +191,8 @@ class ChurnModel(_OrderPredictor):
     features : sequence of Feature or str, optional
         As for :class:`PurchaseModel`.
     needs : mapping of str to int, optional
+        As for :class:`PurchaseModel`.
+    tuned : bool, default False
         As for :class:`PurchaseModel`.
 
     Raises
@@ -206,6 +216,7 @@ class ChurnModel(_OrderPredictor):
         eligible: str = "order within 365D",
         features: Sequence[Feature | str] | None = None,
         needs: Mapping[str, int] | None = None,
+        tuned: bool = False,
     ) -> None:
         span = duration_text(parse_duration(horizon))
         answer = Answer(
@@ -216,14 +227,20 @@ class ChurnModel(_OrderPredictor):
             grades=(("low", 0.0), ("medium", 0.5), ("high", 0.8)),
         )
         question = _question(
-            "churn", "Who is leaving, with no order", "no order", span, eligible, answer
+            "churn",
+            "Who is leaving, with no order",
+            "no order",
+            span,
+            eligible,
+            answer,
+            tuned=tuned,
         )
         known = None if features is None else (*features, *_OF_RULES)
-        super().__init__(question, eligible=eligible, features=known, needs=needs)
+        super().__init__(question, eligible=eligible, features=known, needs=needs, tuned=tuned)
 
 
 def _question(
-    name: str, text: str, label: str, span: str, eligible: str, answer: Answer
+    name: str, text: str, label: str, span: str, eligible: str, answer: Answer, *, tuned: bool
 ) -> Question:
     gate = None if eligible == "contact" else Behaviour.parse(eligible)
     asked, horizon = Behaviour.parse(label), parse_duration(span)
@@ -235,5 +252,5 @@ def _question(
         eligible=gate,
         needs=frozenset({"orders"}) | (tables_of(gate) if gate is not None else frozenset()),
         answer=answer,
-        candidates=candidates(horizon, negated=asked.negated),
+        candidates=candidates(horizon, negated=asked.negated, tuned=tuned),
     )

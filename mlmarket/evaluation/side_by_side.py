@@ -121,7 +121,8 @@ def _measures(
             continue
         if name == "ece":
             noise = drawn[:, 2:] - rates[2:]
-            bounds = draws.bounds_around(value, rates[2:], noise, CALIBRATION_BINS)
+            low, high = draws.bounds_around(value, rates[2:], noise, CALIBRATION_BINS)
+            bounds = max(low, 0.0), high
         else:
             bounds = draws.percentiles(drawn[:, 0 if name == "log_loss" else 1])
         found[name] = Interval(value, *bounds, draws.level)

@@ -23,7 +23,7 @@ from mlmarket.evaluation import (
 from mlmarket.evaluation.side_by_side import LossDraws, measures_of
 from mlmarket.prediction.evidence import FoldScore, TotalScore
 from mlmarket.prediction.learner import Blend, Learner
-from mlmarket.prediction.training import Rows, Snapshots, TrainingPlan
+from mlmarket.prediction.training import Rows, Snapshots, TrainingPlan, learn_from
 
 __all__ = ["Candidates", "Contest", "Fold", "Preference", "decide", "run_contest"]
 
@@ -274,11 +274,11 @@ def _judge(
         return None
     predicted: dict[str, Floats] = {}
     for make in candidates.baselines.values():
-        baseline = make().fit(learn.features, learn.label)
+        baseline = learn_from(make(), learn)
         predicted[baseline.name] = baseline.predict(judge.features)
     for name, make in candidates.challengers.items():
         if name not in predicted:
-            challenger = make().fit(learn.features, learn.label)
+            challenger = learn_from(make(), learn)
             if isinstance(challenger, Blend):
                 predicted |= challenger.predict_parts(judge.features)
             predicted[name] = challenger.predict(judge.features)

@@ -35,7 +35,7 @@ from mlmarket.prediction.study import (
     open_study,
     sum_up,
 )
-from mlmarket.prediction.training import TrainingPlan
+from mlmarket.prediction.training import TrainingPlan, learn_from
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -197,7 +197,7 @@ class SupervisedPredictor(SnapshotPredictor):
         study = self._open(market, plan, candidates, known_at=as_of)
         contest = hold_contest(study)
         rows = study.snapshots.at(plan.cutoffs)
-        learner = candidates.make(contest.chosen).fit(rows.features, rows.label)
+        learner = learn_from(candidates.make(contest.chosen), rows)
         fitted = Fitted(
             learner=learner,
             calibrator=contest.calibrator,

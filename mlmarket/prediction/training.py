@@ -7,7 +7,7 @@ A model that stands at an origin learns only from cutoffs whose windows had ende
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from mlmarket.features.labels import (
 from mlmarket.features.rows import known_rows, matches, tables_of
 from mlmarket.market.columns import AS_OF, AVAILABLE_AT, CONTACT_ID, OCCURRED_AT
 from mlmarket.market.time import day_start, to_utc
+from mlmarket.prediction.learner import Learner
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,16 +34,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bought",
+    "LearnsOverTime",
     "Rows",
     "Snapshots",
     "TrainingPlan",
     "first_behaviour",
+    "learn_from",
     "plan_training",
     "step_of",
 ]
 
 _SALT: Final = "training-sample"
 _LONGEST_STEP: Final = timedelta(days=30)
+_INSTANT: Final = "datetime64[us]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +61,14 @@ class Rows:
         0 or 1.
     contact_id : ndarray of str
         Whose rows they are.
+    cutoff : ndarray of datetime64, optional
+        When each was known, in UTC.
     """
 
     features: "pd.DataFrame"
     label: npt.NDArray[np.int8]
     contact_id: npt.NDArray[np.object_]
+    cutoff: npt.NDArray[np.datetime64] | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -137,6 +144,46 @@ class TrainingPlan:
             count=self.most_cutoffs,
             earliest=self.earliest,
         )
+
+
+@runtime_checkable
+class LearnsOverTime(Protocol):
+    """Wants to know which rows are earlier, such as to choose its own settings by time."""
+
+    def fit_over_time(self, rows: Rows) -> Learner:
+        """Learn from rows and their cutoffs.
+
+        Parameters
+        ----------
+        rows : Rows
+            Of closed cutoffs.
+
+        Returns
+        -------
+        Learner
+            Itself.
+        """
+        ...
+
+
+def learn_from(learner: Learner, rows: Rows) -> Learner:
+    """Let a learner learn from rows.
+
+    Parameters
+    ----------
+    learner : Learner
+        Not fitted.
+    rows : Rows
+        Of closed cutoffs.
+
+    Returns
+    -------
+    Learner
+        Fitted.
+    """
+    if isinstance(learner, LearnsOverTime):
+        return learner.fit_over_time(rows)
+    return learner.fit(rows.features, rows.label)
 
 
 def step_of(horizon: timedelta) -> timedelta:
@@ -320,6 +367,7 @@ class Snapshots:
             pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(),
             np.concatenate([np.empty(0, np.int8), *(part.label for part in parts)]),
             np.concatenate([np.empty(0, object), *(part.contact_id for part in parts)]),
+            np.concatenate([np.empty(0, _INSTANT), *(part.cutoff for part in parts)]),
         )
 
     def bought_at(self, cutoffs: Sequence[datetime], *, known_at: datetime | None = None) -> Bought:
@@ -403,7 +451,8 @@ class Snapshots:
 
     def _one(self, cutoff: datetime, known_at: datetime | None) -> Rows:
         features, contacts = self._known(cutoff)
-        return Rows(features, self._label(cutoff, contacts, known_at), contacts)
+        moment = np.full(len(contacts), to_utc(cutoff), dtype=_INSTANT)
+        return Rows(features, self._label(cutoff, contacts, known_at), contacts, moment)
 
     def _read_features(self, cutoffs: Sequence[datetime]) -> None:
         """Read what was known at some cutoffs, of which batches come in turns."""

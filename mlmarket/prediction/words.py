@@ -15,6 +15,7 @@ MODEL_NAMES: Final = {
     "logistic": "the logistic regression alone",
     "boosted_trees": "the boosted trees alone",
     "blend": "the model (boosted trees and logistic regression)",
+    "tuned_blend": "the model with settings of its own",
     "beta_geo": "the buy-till-you-die model (BG/NBD)",
     "past_rate": "the pace of the past 365 days",
     "value_blend": "the model (Tweedie trees and hurdle model)",

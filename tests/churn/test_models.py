@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from mlmarket.churn import ChurnModel, PurchaseModel, predictors
+from mlmarket.churn import ChurnModel, PurchaseModel, predictors, summarize_transactions
 from mlmarket.errors import ConfigurationError
 from mlmarket.features import SnapshotSpec, build
 from mlmarket.market import Market
@@ -125,6 +125,25 @@ def test_who_never_ordered_is_missing_with_a_reason(purchase, shop, earlier):
     assert answers.contacts.num_rows + answers.missing.num_rows == 350
     (reason,) = set(answers.missing.column("reason").to_pylist())
     assert reason.startswith("is not among those asked about, 'order', at 2025-05-31 00:00 UTC")
+
+
+def test_the_chance_to_be_a_customer_still_stands_beside_the_answer(simulated_shop, now):
+    market = Market.from_tables(**simulated_shop(seed=3, people=900), now=now)
+    model = PurchaseModel("30D").fit(market, as_of=now)
+    assert model.evidence_.chosen == "blend"
+    answers = model.predict(market, as_of=now).to_frame().set_index("contact_id")
+    alive = answers["probability_alive"]
+    assert alive.between(0.0, 1.0).all()
+    orders = summarize_transactions(market, as_of=now, unit="1D").set_index("contact_id")
+    assert (alive[orders.index[orders["frequency"] == 0]] == 1.0).all()
+    assert alive.min() < 0.1
+    assert model.outputs["probability_alive"].unit == "probability"
+
+
+def test_a_simple_rule_has_no_chance_to_be_a_customer_still(simulated_shop, now):
+    market = Market.from_tables(**simulated_shop(seed=2, alike=True), now=now)
+    model = PurchaseModel("30D").fit(market, as_of=now)
+    assert model.predict(market, as_of=now).contacts["probability_alive"].null_count > 0
 
 
 def test_risk_grades_keep_their_probabilities(churn, shop, now):

@@ -1,11 +1,13 @@
 """Whether the model is used only where it earned it."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
-from mlmarket.evaluation import expected_calibration_error
+from mlmarket.evaluation import expected_calibration_error, log_loss
 from mlmarket.prediction import MODEL_NAMES
 from mlmarket.prediction.contest import Candidates, run_contest
 from mlmarket.prediction.learner import BaseRate, Blend
@@ -149,3 +151,84 @@ def test_a_fitted_part_of_the_blend_has_scores_of_its_own(simulated_past, plan):
     assert {score.model for score in scores} == {"base_rate", "blend", "boosted_trees", "logistic"}
     assert all(score.low <= score.value <= score.high for score in scores)
     assert len(scores) == 3 * 4 * 4
+
+
+class Oracle:
+    """A learner that knows the truth, but for a mistake of its own on the log odds."""
+
+    def __init__(self, name, *, slope, noise=0.0, seed=0):
+        self.name, self.slope, self.noise, self.seed = name, slope, noise, seed
+        self.fits = 0
+
+    def fit(self, _features, _label):
+        self.fits += 1
+        return self
+
+    def predict(self, features):
+        error = np.random.default_rng(self.seed).normal(0.0, self.noise, len(features))
+        return expit(-1.0 + self.slope * features["x"].to_numpy() + error)
+
+
+def _oracles(*entrants):
+    return {one.name: lambda one=one: one for one in entrants}
+
+
+def test_a_challenger_that_is_better_by_luck_is_not_chosen(simulated_past, plan):
+    twins = [Oracle(f"twin_{i}", slope=1.0, noise=0.05, seed=i) for i in range(8)]
+    default = Oracle("default", slope=1.0, noise=0.05, seed=99)
+    candidates = Candidates(_oracles(default, *twins), {"base_rate": BaseRate})
+    contests = [
+        run_contest(simulated_past(seed=seed, slope=1.0), plan, candidates) for seed in range(12)
+    ]
+    smallest = [min(_oracles(default, *twins), key=partial(_loss, one)) for one in contests]
+    # Some twin nearly always has the smallest loss, and is preferred once in forty times.
+    assert smallest.count("default") <= 3
+    assert sum(one.preference is not None for one in contests) <= 1
+
+
+def _names(contest):
+    return contest.folds[0].predicted
+
+
+def _loss(contest, name):
+    return log_loss(*contest.pooled(name))
+
+
+def test_a_challenger_that_is_clearly_better_is_used_and_the_verdict_says_so(simulated_past, plan):
+    entrants = _oracles(Oracle("default", slope=0.4), Oracle("better", slope=1.0))
+    contest = run_contest(
+        simulated_past(seed=1, slope=1.0), plan, Candidates(entrants, {"base_rate": BaseRate})
+    )
+    assert contest.chosen == "better"
+    assert contest.preference.over == "default"
+    assert contest.preference.gain.low > 0.0
+    assert "preferred to 'default'" in gain_in_words(contest)
+
+
+def test_what_is_preferred_still_has_to_beat_the_baseline(simulated_past, plan):
+    entrants = _oracles(Oracle("default", slope=3.0), Oracle("better", slope=1.0))
+    contest = run_contest(
+        simulated_past(seed=1, slope=0.0), plan, Candidates(entrants, {"base_rate": BaseRate})
+    )
+    assert contest.challenger == "better"
+    assert contest.chosen == "base_rate"
+
+
+def test_each_challenger_is_compared_at_a_level_for_all_of_them(simulated_past, plan):
+    others = [Oracle(f"other_{i}", slope=0.9) for i in range(4)]
+    better = Oracle("better", slope=1.0)
+    entrants = _oracles(Oracle("default", slope=0.2), *others, better)
+    contest = run_contest(
+        simulated_past(seed=1, slope=1.0), plan, Candidates(entrants, {"base_rate": BaseRate})
+    )
+    assert contest.preference.gain.level == pytest.approx(1.0 - 0.05 / 5)
+
+
+def test_parts_of_the_blend_are_fitted_once_an_origin(simulated_past, plan):
+    trees, line = Oracle("trees", slope=0.8), Oracle("line", slope=1.2)
+    entrants = {"blend": lambda: Blend([trees, line]), **_oracles(trees, line)}
+    contest = run_contest(
+        simulated_past(seed=1, slope=1.0), plan, Candidates(entrants, {"base_rate": BaseRate})
+    )
+    assert trees.fits == line.fits == len(contest.folds)
+    assert set(_names(contest)) == {"base_rate", "blend", "trees", "line"}
