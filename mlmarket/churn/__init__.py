@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from mlmarket.churn.btyd import (
@@ -108,6 +109,8 @@ _KINDS: Final[Mapping[str, Callable[..., BatchPredictor]]] = {
     "purchase": PurchaseModel,
     "churn": ChurnModel,
     "value": _value,
+    "next_order": partial(NextOrderModel, "contact"),
+    "replenishment": partial(NextOrderModel, "item"),
     "subscription": SubscriptionChurnModel,
 }
 

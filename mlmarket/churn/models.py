@@ -4,37 +4,126 @@ Without a contract nobody gives notice: leaving is *no order within the horizon*
 both questions.
 """
 
-from collections.abc import Sequence
-from datetime import timedelta
-from typing import Final
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
-from mlmarket.churn.rfm import RecencyRule, RfmCells
-from mlmarket.features import Behaviour, Feature, days_active, recency, total
+from mlmarket.churn.beta_geo_learner import ALIVE, BetaGeoLearner
+from mlmarket.churn.candidates import candidates
+from mlmarket.churn.gates import DataGate, DataNeeds, hold_data_gate, order_history
+from mlmarket.features import Behaviour, Feature, days_active, first_touch, recency, total
 from mlmarket.features.rows import tables_of
 from mlmarket.market.time import duration_text, parse_duration
 from mlmarket.prediction.contest import Candidates
-from mlmarket.prediction.learner import BaseRate
 from mlmarket.prediction.question import Answer, Fact, Question
+from mlmarket.prediction.study import declined
 from mlmarket.prediction.supervised import SupervisedPredictor
-from mlmarket.prediction.target import blend
+
+if TYPE_CHECKING:
+    from mlmarket.market import Market
 
 __all__ = ["ChurnModel", "PurchaseModel"]
 
-_CANDIDATES: Final = Candidates(
-    challenger=blend,
-    baselines={"base_rate": BaseRate, "recency_rule": RecencyRule, "rfm_cells": RfmCells},
-)
 _FACTS: Final = (
     Fact("days_since_last_order", "order_recency", "days", "days since the last order"),
     Fact("order_days_365d", "order_days_active_365d", "days", "days with an order in 365 days"),
     Fact("order_value_365d", "order_total_365d", "currency", "value of orders in 365 days"),
+    Fact(
+        ALIVE,
+        ALIVE,
+        "probability",
+        "probability of BG/NBD to be a customer still: a diagnostic that decides nothing",
+        diagnostic=True,
+    ),
 )
-_OF_RULES: Final = (recency("order"), days_active("order"), total("order"))
-"""What the simple rules are made of: they stand beside the model whatever it is to know."""
+_OF_RULES: Final = (
+    recency("order"),
+    first_touch("order"),
+    days_active("order"),
+    total("order"),
+)
+"""What simple rules and BG/NBD are made of: they are known whatever else the model is to know."""
+_ENOUGH: Final = "orders of at least two windows of the horizon, and of enough contacts"
 _OF_FACTS: Final = (days_active("order", "365D"), total("order", "365D"))
 
 
-class PurchaseModel(SupervisedPredictor):
+class _OrderPredictor(SupervisedPredictor):
+    """Asks about orders, as far as they can carry an answer."""
+
+    def __init__(
+        self,
+        question: Question,
+        *,
+        eligible: str,
+        features: Sequence[Feature | str] | None,
+        needs: Mapping[str, int] | None,
+    ) -> None:
+        self._data_needs = DataNeeds.of(needs)
+        parameters: dict[str, object] = {
+            "horizon": duration_text(question.horizon),
+            "eligible": eligible,
+        }
+        if needs:
+            parameters["needs"] = dict(needs)
+        super().__init__(question, parameters=parameters, features=features)
+
+    def data_gate(self, market: "Market", *, as_of: datetime) -> DataGate:
+        """Return what the orders can carry, and why.
+
+        Parameters
+        ----------
+        market : Market
+            With orders.
+        as_of : datetime
+            Rows after it are not looked at.
+
+        Returns
+        -------
+        DataGate
+            For this horizon.
+        """
+        history = order_history(market, as_of=as_of)
+        return hold_data_gate(history, as_of=as_of, horizon=self.horizon, needs=self._data_needs)
+
+    def admitted(self, market: "Market", *, as_of: datetime) -> tuple[Candidates, tuple[str, ...]]:
+        """Return who may take part: fewer models where there is little data.
+
+        Parameters
+        ----------
+        market : Market
+            With orders.
+        as_of : datetime
+            Rows after it are not looked at.
+
+        Returns
+        -------
+        tuple of (Candidates, tuple of str)
+            And why there are no more.
+
+        Raises
+        ------
+        DeclinedError
+            Where the orders cannot carry any answer.
+        """
+        gate = self.data_gate(market, as_of=as_of)
+        everybody = self.question.candidates
+        if gate.carries == "model":
+            return everybody, ()
+        if gate.carries == "nothing":
+            raise declined(self.name, "; ".join(gate.reasons), _ENOUGH)
+        few = {BetaGeoLearner.name} if gate.carries == "btyd" else set()
+        return everybody.limited_to(few), (gate.in_words,)
+
+    def shortfall(self, market: "Market", *, as_of: datetime) -> str:
+        """Return what it lacks to learn; see :class:`~mlmarket.prediction.SnapshotPredictor`."""
+        lacking = super().shortfall(market, as_of=as_of)
+        if lacking:
+            return lacking
+        gate = self.data_gate(market, as_of=as_of)
+        return "; ".join(gate.reasons) if gate.carries == "nothing" else ""
+
+
+class PurchaseModel(_OrderPredictor):
     """Probability of at least one order within the horizon.
 
     Parameters
@@ -46,6 +135,9 @@ class PurchaseModel(SupervisedPredictor):
     features : sequence of Feature or str, optional
         Features, and names of sets; by default all that the tables allow. Recency, frequency and
         monetary value are known in any case: the rules that the model must beat are made of them.
+    needs : mapping of str to int, optional
+        Where a team wants less or more data than :class:`~mlmarket.churn.DataNeeds` before models
+        are tried, such as ``{"buyers": 200}``.
 
     Raises
     ------
@@ -64,6 +156,7 @@ class PurchaseModel(SupervisedPredictor):
         *,
         eligible: str = "order",
         features: Sequence[Feature | str] | None = None,
+        needs: Mapping[str, int] | None = None,
     ) -> None:
         span = duration_text(parse_duration(horizon))
         answer = Answer(
@@ -73,14 +166,11 @@ class PurchaseModel(SupervisedPredictor):
             facts=_FACTS,
         )
         question = _question("purchase", "Who will buy", "order", span, eligible, answer)
-        super().__init__(
-            question,
-            parameters={"horizon": span, "eligible": eligible},
-            features=None if features is None else (*features, *_OF_RULES, *_OF_FACTS),
-        )
+        known = None if features is None else (*features, *_OF_RULES, *_OF_FACTS)
+        super().__init__(question, eligible=eligible, features=known, needs=needs)
 
 
-class ChurnModel(SupervisedPredictor):
+class ChurnModel(_OrderPredictor):
     """Probability of no order within the horizon, for people who bought lately.
 
     Parameters
@@ -91,6 +181,8 @@ class ChurnModel(SupervisedPredictor):
         Of whom it is asked: who has not bought for a year left long ago. ``contact`` means
         everybody.
     features : sequence of Feature or str, optional
+        As for :class:`PurchaseModel`.
+    needs : mapping of str to int, optional
         As for :class:`PurchaseModel`.
 
     Raises
@@ -113,6 +205,7 @@ class ChurnModel(SupervisedPredictor):
         *,
         eligible: str = "order within 365D",
         features: Sequence[Feature | str] | None = None,
+        needs: Mapping[str, int] | None = None,
     ) -> None:
         span = duration_text(parse_duration(horizon))
         answer = Answer(
@@ -125,24 +218,22 @@ class ChurnModel(SupervisedPredictor):
         question = _question(
             "churn", "Who is leaving, with no order", "no order", span, eligible, answer
         )
-        super().__init__(
-            question,
-            parameters={"horizon": span, "eligible": eligible},
-            features=None if features is None else (*features, *_OF_RULES),
-        )
+        known = None if features is None else (*features, *_OF_RULES)
+        super().__init__(question, eligible=eligible, features=known, needs=needs)
 
 
 def _question(
     name: str, text: str, label: str, span: str, eligible: str, answer: Answer
 ) -> Question:
     gate = None if eligible == "contact" else Behaviour.parse(eligible)
+    asked, horizon = Behaviour.parse(label), parse_duration(span)
     return Question(
         name=name,
-        text=f"{text} within {parse_duration(span).days} days?",
-        label=Behaviour.parse(label),
-        horizon=parse_duration(span),
+        text=f"{text} within {horizon.days} days?",
+        label=asked,
+        horizon=horizon,
         eligible=gate,
         needs=frozenset({"orders"}) | (tables_of(gate) if gate is not None else frozenset()),
         answer=answer,
-        candidates=_CANDIDATES,
+        candidates=candidates(horizon, negated=asked.negated),
     )

@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from mlmarket.churn.gates import DataGate, hold_data_gate, order_history
 from mlmarket.churn.next_order_answers import (
     NEXT_ORDER,
@@ -19,6 +22,7 @@ from mlmarket.churn.next_order_answers import (
 from mlmarket.churn.next_order_dates import DAYS
 from mlmarket.churn.next_order_purchases import begun_day
 from mlmarket.errors import ConfigurationError, suggestion
+from mlmarket.evaluation import Interval, expected_total
 from mlmarket.features import Behaviour
 from mlmarket.features.labels import refuse_open_windows
 from mlmarket.market.time import to_utc
@@ -191,6 +195,23 @@ class NextOrderModel:
             "features": list(fitted.known.all_names),
             "evidence": fitted.evidence.to_dict(),
         }
+
+    def total(self, numbers: npt.NDArray[np.float64]) -> Interval | None:
+        """Return how many of some contacts are expected to order within 28 days, with an interval.
+
+        Parameters
+        ----------
+        numbers : ndarray of float64, shape (contacts,)
+            Their probabilities within 28 days.
+
+        Returns
+        -------
+        Interval or None
+            None for items: a contact may be due for several, or for one instead of another.
+        """
+        if self.level == "item":
+            return None
+        return expected_total(numbers, relative_error=self.evidence_.relative_error)
 
     def fit(self, market: "Market", *, as_of: datetime) -> Self:
         """Learn from what was known at an instant, and choose by contest.

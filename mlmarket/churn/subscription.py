@@ -16,14 +16,13 @@ from mlmarket.churn.subscription_contest import hold_contract_contest
 from mlmarket.churn.subscription_contracts import (
     BEGUN,
     CONTRACT_DAYS,
-    END_DAYS,
     PERIOD,
     ContractRows,
     contract_features,
     ends_without_start,
-    is_about_contract,
     planned_instants,
     under_contract,
+    without_contract,
 )
 from mlmarket.churn.subscription_models import BASELINES, ContractModel
 from mlmarket.churn.subscription_reasons import reasons_in_words
@@ -75,7 +74,7 @@ class SubscriptionChurnModel(SupervisedPredictor):
         What ends it.
     features : sequence of Feature or str, optional
         Features, and names of sets; by default all that the tables allow. How long a contract has
-        run is known in any case.
+        run is known in any case; other features that count starts and ends are left out.
     folds : int, default 4
         Origins at which it is judged.
 
@@ -312,7 +311,7 @@ class SubscriptionChurnModel(SupervisedPredictor):
         DeclinedError
             Where it could not learn.
         """
-        return self._without_copies(super().features_at(market, as_of=as_of))
+        return without_contract(super().features_at(market, as_of=as_of), self.starts, self.ends)
 
     def shortfall(self, market: "Market", *, as_of: datetime) -> str:
         """Return what the predictor lacks to learn, without learning.
@@ -371,8 +370,7 @@ class SubscriptionChurnModel(SupervisedPredictor):
             return [said] * batch.num_rows
         wordings = wordings_of_features(
             fitted.features,
-            own=contract_wordings(CONTRACT_DAYS, END_DAYS, BEGUN),
-            contract_types={*self.starts.types, *self.ends.types},
+            own=contract_wordings(CONTRACT_DAYS, BEGUN),
         )
         blocks = (batch.slice(begin, _BLOCK) for begin in range(0, batch.num_rows, _BLOCK))
         words = [
@@ -401,16 +399,14 @@ class SubscriptionChurnModel(SupervisedPredictor):
                 f"name them with {argument}='event …'",
             )
 
-    def _without_copies(self, features: Sequence[Feature]) -> tuple[Feature, ...]:
-        return tuple(one for one in features if not is_about_contract(one, self.starts, self.ends))
-
     def _read(
         self, market: "Market", plan: TrainingPlan, *, known_at: datetime | None
     ) -> tuple[Study, ContractRows]:
         if not plan.origins:
             raise declined_to_judge(self.name, self.horizon)
         chosen = features_of_plan(market, plan, self.features)
-        spec = SnapshotSpec(self.eligible, self._without_copies(chosen.features))
+        features = without_contract(chosen.features, self.starts, self.ends)
+        spec = SnapshotSpec(self.eligible, features)
         instants = planned_instants(plan)
         snapshots = Snapshots(
             market,
@@ -501,5 +497,5 @@ def _question(span: str, starts: Behaviour, ends: Behaviour) -> Question:
         eligible=starts,
         needs=tables_of(starts) | tables_of(ends),
         answer=answer,
-        candidates=Candidates(lambda: _model("hazard", horizon), {}),
+        candidates=Candidates({"hazard": lambda: _model("hazard", horizon)}, {}),
     )

@@ -146,9 +146,9 @@ def reasons_in_words(
     ndarray of str, shape (rows,)
         The same for a row whatever stands beside it.
     """
-    if not len(rows):
-        return np.empty(0, dtype=object)
     groups = _groups(parts, wordings)
+    if not len(rows) or not groups:
+        return np.full(len(rows), NOTHING, dtype=object)
     full = corrected(np.mean([part.probability() for part in parts], axis=0))
     points, speakers = [], []
     for names in groups.values():
@@ -161,15 +161,17 @@ def reasons_in_words(
             for part, one in zip(parts, excess, strict=True)
         ]
         points.append(_POINTS * (full - corrected(np.mean(without, axis=0))))
-        weights = np.array([np.sum([one[name] for one in excess], axis=0) for name in names])
-        # The feature that leans most to the side to which the whole group leans.
-        speakers.append(np.argmax(weights * np.where(points[-1] < 0, -1.0, 1.0), axis=0))
+        way = np.where(points[-1] < 0, -1.0, 1.0)
+        # What all models see: one alone may set two features that move together off against
+        # each other.
+        lean = [np.min([way * one[name] for one in excess], axis=0) for name in names]
+        speakers.append(np.argmax(np.array(lean), axis=0))
     return _sentences(np.array(points), speakers, list(groups.values()), rows, usual, wordings)
 
 
 def _groups(parts: Sequence[Part], wordings: Mapping[str, Wording]) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
-    for name in parts[0].adds:
+    for name in parts[0].adds if parts else ():
         if name in wordings:
             groups.setdefault(wordings[name].about, []).append(name)
     return groups

@@ -1,6 +1,7 @@
 """What would other contacts of the same kind have shown?"""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,10 +10,16 @@ from mlmarket.evaluation.bins import equal_count_bins, rank
 from mlmarket.evaluation.checks import FloatArray, as_group_codes, require_count, require_fraction
 from mlmarket.evaluation.metrics import Metric
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 __all__ = ["Draws", "calibration_misses", "placements"]
 
 _CELLS_AT_ONCE = 4_000_000
 _DOUBT = 1.6
+
+SparseRows: TypeAlias = "csr_array[np.float64]"
+"""A matrix of which most is zero."""
 
 
 class Draws:
@@ -65,10 +72,25 @@ class Draws:
         ndarray of float64, shape (n_resamples,)
             The means.
         """
-        sums = np.column_stack([self._sums(row_values), self._sums(np.ones(row_values.size))])
-        totals = self._totals(sums)
-        means: FloatArray = totals[:, 0] / totals[:, 1]
-        return means
+        return self.ratios(row_values, np.ones(row_values.size))
+
+    def ratios(self, above: FloatArray, below: FloatArray) -> FloatArray:
+        """Return the sum of one column over that of another, of the rows of the drawn contacts.
+
+        Parameters
+        ----------
+        above, below : ndarray of shape (n,)
+            The columns.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_resamples,)
+            NaN where the sum below is zero.
+        """
+        totals = self.totals(np.column_stack([self.sums(above), self.sums(below)]))
+        nothing = totals[:, 1] == 0.0
+        ratios: FloatArray = totals[:, 0] / np.where(nothing, np.nan, totals[:, 1])
+        return ratios
 
     def calibration_bounds(
         self, value: float, n_bins: int, y: FloatArray, predictions: Sequence[FloatArray]
@@ -92,10 +114,32 @@ class Draws:
             Lower and upper bound, with `value` between them.
         """
         excess = [self._excess(y, p, n_bins) for p in predictions]
-        sums = np.hstack([self._sums(np.ones(y.size))[:, None], *excess])
-        drawn = self._totals(sums)
+        sums = np.hstack([self.sums(np.ones(y.size))[:, None], *excess])
+        drawn = self.totals(sums)
         gaps = sums[:, 1:].sum(axis=0) / y.size
-        noise = drawn[:, 1:] / drawn[:, :1] - gaps
+        return self.bounds_around(value, gaps, drawn[:, 1:] / drawn[:, :1] - gaps, n_bins)
+
+    def bounds_around(
+        self, value: float, gaps: FloatArray, noise: FloatArray, n_bins: int
+    ) -> tuple[float, float]:
+        """Return bounds of a calibration error, or of the first less the second.
+
+        Parameters
+        ----------
+        value : float
+            The error, or difference of errors, of the data.
+        gaps : ndarray of shape (n_bins,) or (2 n_bins,)
+            Mean prediction less observed rate, times the share of rows, in each bin.
+        noise : ndarray of shape (n_resamples, n_bins) or (n_resamples, 2 n_bins)
+            Gaps of drawn contacts less those of the data.
+        n_bins : int
+            Number of equal-count bins.
+
+        Returns
+        -------
+        tuple of two floats
+            Lower and upper bound, with `value` between them.
+        """
         first, *second = (
             calibration_misses(gaps[start : start + n_bins], noise[:, start : start + n_bins])
             for start in range(0, gaps.size, n_bins)
@@ -173,10 +217,10 @@ class Draws:
         positive, negative = y.sum(), y.size - y.sum()
         mean = placements[y == 1.0].mean()
         deviation = placements - mean
-        of_positives = self._sums(deviation * y) / positive
-        of_negatives = self._sums(deviation * (1.0 - y)) / negative
-        with_positives = np.count_nonzero(self._sums(y))
-        with_negatives = np.count_nonzero(self._sums(1.0 - y))
+        of_positives = self.sums(deviation * y) / positive
+        of_negatives = self.sums(deviation * (1.0 - y)) / negative
+        with_positives = np.count_nonzero(self.sums(y))
+        with_negatives = np.count_nonzero(self.sums(1.0 - y))
         if min(with_positives, with_negatives) < 2:
             return float("nan")
         variance = (
@@ -212,16 +256,41 @@ class Draws:
         times: FloatArray = np.bincount(drawn, minlength=self.count).astype(np.float64)
         return times
 
-    def _totals(self, sums: FloatArray) -> FloatArray:
+    def totals(self, sums: "FloatArray | SparseRows") -> FloatArray:
+        """Return sums over the drawn contacts.
+
+        Parameters
+        ----------
+        sums : ndarray or scipy.sparse.csr_array of shape (contacts, columns)
+            What each contact adds to each column.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_resamples, columns)
+            The columns of one resample are of the same contacts.
+        """
         # As many resamples at once as keep the memory small: one product is far quicker than many.
         together = max(1, min(32, _CELLS_AT_ONCE // self.count))
         totals = np.empty((self.n_resamples, sums.shape[1]))
         for start in range(0, self.n_resamples, together):
             stop = min(start + together, self.n_resamples)
-            totals[start:stop] = np.stack([self._drawn() for _ in range(start, stop)]) @ sums
+            drawn: Any = np.stack([self._drawn() for _ in range(start, stop)])
+            totals[start:stop] = drawn @ sums
         return totals
 
-    def _sums(self, row_values: FloatArray) -> FloatArray:
+    def sums(self, row_values: FloatArray) -> FloatArray:
+        """Return the sum of the rows of each contact.
+
+        Parameters
+        ----------
+        row_values : ndarray of shape (n,)
+            What to sum.
+
+        Returns
+        -------
+        ndarray of float64, shape (contacts,)
+            By code of the contact.
+        """
         sums: FloatArray = np.bincount(self.codes, weights=row_values, minlength=self.count).astype(
             np.float64, copy=False
         )

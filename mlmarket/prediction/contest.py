@@ -1,11 +1,13 @@
-"""Does the model beat the simple rules, and is it calibrated?
+"""Which model is used: does one beat the simple rules, and is it calibrated?
 
-At each origin every candidate learns from what was closed by then and predicts what came after. The
-challenger is used only where it saves log loss with an interval that excludes zero.
+At each origin every candidate learns from what was closed by then and predicts what came after. A
+challenger is used only where it saves log loss over the best simple rule with an interval that excludes
+zero. Of several challengers the first is the one that is tried, unless another beats it as clearly: the
+smallest of many losses is partly luck.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -17,28 +19,19 @@ from mlmarket.evaluation import (
     IdentityCalibrator,
     Interval,
     SigmoidCalibrator,
-    bootstrap,
-    brier_score,
-    expected_calibration_error,
-    log_loss,
-    paired_difference,
-    roc_auc,
 )
+from mlmarket.evaluation.side_by_side import LossDraws, measures_of
 from mlmarket.prediction.evidence import FoldScore, TotalScore
 from mlmarket.prediction.learner import Blend, Learner
 from mlmarket.prediction.training import Rows, Snapshots, TrainingPlan
 
-__all__ = ["Candidates", "Contest", "Fold", "run_contest"]
+__all__ = ["Candidates", "Contest", "Fold", "Preference", "run_contest"]
 
 Floats = npt.NDArray[np.float64]
+Maker = Callable[[], Learner]
 
-_METRICS: Final = {
-    "log_loss": log_loss,
-    "auc": roc_auc,
-    "ece": expected_calibration_error,
-    "brier": brier_score,
-}
 _RESAMPLES: Final = 400
+_LEVEL: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +40,31 @@ class Candidates:
 
     Parameters
     ----------
-    challenger : callable returning Learner
-        Makes the model, unfitted.
+    challengers : mapping of str to callable returning Learner
+        Make the models, unfitted, by the names they have in evidence. The first is the default.
+        A part of the default that is a challenger of its own is fitted once, with it.
     baselines : mapping of str to callable returning Learner
-        Make the simple rules.
+        Make the simple rules, the coarsest first.
     """
 
-    challenger: Callable[[], Learner]
-    baselines: Mapping[str, Callable[[], Learner]]
+    challengers: Mapping[str, Maker]
+    baselines: Mapping[str, Maker]
+
+    def limited_to(self, names: Collection[str]) -> "Candidates":
+        """Return the same contest with fewer challengers.
+
+        Parameters
+        ----------
+        names : collection of str
+            Those that may stand in it; without one the best simple rule is used.
+
+        Returns
+        -------
+        Candidates
+            With all the simple rules.
+        """
+        kept = {name: make for name, make in self.challengers.items() if name in names}
+        return replace(self, challengers=kept)
 
     def make(self, name: str) -> Learner:
         """Return a new learner.
@@ -69,7 +79,23 @@ class Candidates:
         Learner
             Not fitted.
         """
-        return self.baselines[name]() if name in self.baselines else self.challenger()
+        return {**self.challengers, **self.baselines}[name]()
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """Another challenger than the default, and what it saves.
+
+    Parameters
+    ----------
+    over : str
+        The default.
+    gain : Interval
+        Log loss that is saved over it, at a level that allows for the number of challengers.
+    """
+
+    over: str
+    gain: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +129,16 @@ class Contest:
     folds : tuple of Fold
         By origin.
     challenger, baseline, chosen : str
-        The model, the best simple rule, and which of the two is used.
+        The model, the best simple rule, and which of the two is used. Where no model was allowed
+        to stand, the first is the second.
     gain : Interval
         Log loss the challenger saves over the baseline.
     calibrator : Calibrator
         Applied to the chosen model; the identity unless correcting it paid.
     calibrated : bool
         Whether correcting it paid.
+    preference : Preference or None
+        Where the challenger is not the default one: what speaks for it.
     """
 
     folds: tuple[Fold, ...]
@@ -119,15 +148,11 @@ class Contest:
     gain: Interval
     calibrator: Calibrator
     calibrated: bool
+    preference: Preference | None = None
 
     def scores(self) -> tuple[FoldScore, ...]:
         """Return every metric of every model at every origin."""
-        return tuple(
-            _score(fold, model, metric)
-            for fold in self.folds
-            for model in fold.predicted
-            for metric in _METRICS
-        )
+        return tuple(score for fold in self.folds for score in _scores(fold))
 
     def totals(self) -> tuple[TotalScore, ...]:
         """Return expected and observed numbers of the chosen model."""
@@ -161,24 +186,22 @@ class Contest:
         )
 
 
-def _score(fold: Fold, model: str, metric: str) -> FoldScore:
-    interval = bootstrap(
-        _METRICS[metric],
-        fold.label,
-        fold.predicted[model],
-        n_resamples=_RESAMPLES,
-        random_state=0,
-    )
-    return FoldScore(
-        origin=fold.origin,
-        model=model,
-        metric=metric,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
-        rows=len(fold.label),
-        positives=int(fold.label.sum()),
-    )
+def _scores(fold: Fold) -> list[FoldScore]:
+    measured = measures_of(fold.label, fold.predicted, n_resamples=_RESAMPLES, random_state=0)
+    return [
+        FoldScore(
+            origin=fold.origin,
+            model=model,
+            metric=metric,
+            value=interval.value,
+            low=interval.low,
+            high=interval.high,
+            rows=len(fold.label),
+            positives=int(fold.label.sum()),
+        )
+        for model, intervals in measured.items()
+        for metric, interval in intervals.items()
+    ]
 
 
 def run_contest(snapshots: Snapshots, plan: TrainingPlan, candidates: Candidates) -> Contest | None:
@@ -205,13 +228,21 @@ def run_contest(snapshots: Snapshots, plan: TrainingPlan, candidates: Candidates
             folds.append(fold)
     if not folds:
         return None
-    challenger = candidates.challenger().name
-    baseline = _best_baseline(folds, list(candidates.baselines))
-    gain = _saving(folds, challenger, baseline)
+    draws = _draws(folds)
+    baseline = _best_baseline(draws, list(candidates.baselines))
+    challenger, preference = _best_challenger(draws, candidates, otherwise=baseline)
+    gain = draws.saving(challenger, over=baseline)
     chosen = challenger if gain.low > 0.0 else baseline
     folds, calibrator, calibrated = _calibrate(folds, plan, chosen)
     return Contest(
-        tuple(folds), challenger, baseline, chosen, gain, calibrator, calibrated=calibrated
+        folds=tuple(folds),
+        challenger=challenger,
+        baseline=baseline,
+        chosen=chosen,
+        gain=gain,
+        calibrator=calibrator,
+        calibrated=calibrated,
+        preference=preference,
     )
 
 
@@ -227,11 +258,12 @@ def _judge(
     for make in candidates.baselines.values():
         baseline = make().fit(learn.features, learn.label)
         predicted[baseline.name] = baseline.predict(judge.features)
-    challenger = candidates.challenger().fit(learn.features, learn.label)
-    if isinstance(challenger, Blend):
-        for part in challenger.parts:
-            predicted[part.name] = part.predict(judge.features)
-    predicted[challenger.name] = challenger.predict(judge.features)
+    for name, make in candidates.challengers.items():
+        if name not in predicted:
+            challenger = make().fit(learn.features, learn.label)
+            if isinstance(challenger, Blend):
+                predicted |= challenger.predict_parts(judge.features)
+            predicted[name] = challenger.predict(judge.features)
     return Fold(origin, judge.contact_id, judge.label, predicted)
 
 
@@ -239,22 +271,44 @@ def _has_both(rows: Rows) -> bool:
     return 0 < int(rows.label.sum()) < len(rows)
 
 
-def _saving(folds: Sequence[Fold], model: str, baseline: str) -> Interval:
-    """Return the log loss that a model saves over another, with its interval over contacts."""
-    label = np.concatenate([fold.label for fold in folds])
-    groups = np.concatenate([fold.contact_id for fold in folds])
-    ours = np.concatenate([fold.predicted[model] for fold in folds])
-    theirs = np.concatenate([fold.predicted[baseline] for fold in folds])
-    return paired_difference(
-        log_loss, label, theirs, ours, groups=groups, n_resamples=1000, random_state=0
+def _draws(folds: Sequence[Fold]) -> LossDraws:
+    """Return the log losses of all models over all origins, of contacts drawn with their rows."""
+    return LossDraws(
+        np.concatenate([fold.label for fold in folds]),
+        {
+            name: np.concatenate([fold.predicted[name] for fold in folds])
+            for name in folds[0].predicted
+        },
+        groups=np.concatenate([fold.contact_id for fold in folds]),
+        random_state=0,
     )
 
 
-def _best_baseline(folds: Sequence[Fold], names: list[str]) -> str:
+def _best_challenger(
+    draws: LossDraws, candidates: Candidates, *, otherwise: str
+) -> tuple[str, Preference | None]:
+    """Return the default challenger, or the one that beats it most clearly.
+
+    With each challenger more there is one more chance to be better by luck, so each has to be
+    better at a level that leaves the same chance to all of them together (Bonferroni).
+    """
+    if not candidates.challengers:
+        return otherwise, None
+    default, *others = candidates.challengers
+    level = 1.0 - (1.0 - _LEVEL) / max(len(others), 1)
+    gains = {name: draws.saving(name, over=default, level=level) for name in others}
+    clear = [name for name, gain in gains.items() if gain.low > 0.0]
+    if not clear:
+        return default, None
+    best = max(clear, key=lambda name: gains[name].value)
+    return best, Preference(default, gains[best])
+
+
+def _best_baseline(draws: LossDraws, names: Sequence[str]) -> str:
     """Return the baseline to beat: a finer rule replaces a coarser one only where it wins."""
     best = names[0]
     for name in names[1:]:
-        if _saving(folds, name, best).low > 0.0:
+        if draws.saving(name, over=best).low > 0.0:
             best = name
     return best
 
@@ -284,7 +338,7 @@ def _calibrate(
         for fold in folds
         if fold.origin in corrected
     ]
-    if not tried or not _saving(tried, "corrected", "raw").low > 0.0:
+    if not tried or not _draws(tried).saving("corrected", over="raw").low > 0.0:
         return folds, IdentityCalibrator().fit([0.5], [1]), False
     applied = [
         Fold(

@@ -18,8 +18,8 @@ from mlmarket.features import Feature
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.prediction.columns import FeatureRows, numbers_of
 from mlmarket.prediction.evidence import Evidence
-from mlmarket.prediction.learner import Learner, read_json, write_json
-from mlmarket.prediction.question import Question
+from mlmarket.prediction.learner import Diagnoses, Learner, read_json, write_json
+from mlmarket.prediction.question import Answer, Question
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -113,11 +113,25 @@ class Fitted:
             columns[answer.grade] = pa.array(
                 answer.graded(probability, self.grade_edges), pa.string()
             )
+        diagnosed = self._diagnosed(batch, answer)
         for fact in answer.facts:
-            columns[fact.column] = _fact(batch, fact.feature)
+            known = diagnosed.get(fact.feature) if fact.diagnostic else _fact(batch, fact.feature)
+            columns[fact.column] = (
+                pa.nulls(batch.num_rows, pa.float64()) if known is None else known
+            )
         version = pa.repeat(pa.scalar(self.version), batch.num_rows)
         columns[f"{question.name}_model_version"] = version
         return pa.table(columns)
+
+    def _diagnosed(self, batch: "pa.RecordBatch", answer: Answer) -> "dict[str, pa.Array]":
+        """Return the diagnostics of the learner, where some are asked for and it has any."""
+        import pyarrow as pa
+
+        asked = any(fact.diagnostic for fact in answer.facts)
+        if not asked or not isinstance(self.learner, Diagnoses):
+            return {}
+        found = self.learner.diagnostics(batch)
+        return {name: pa.array(values, from_pandas=True) for name, values in found.items()}
 
     def with_version(self, stem: str) -> "Fitted":
         """Return itself with a version that names everything that decides an answer.

@@ -7,7 +7,7 @@ alike, and is kept in a format of its own: text, JSON or arrays, never a pickle.
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ __all__ = [
     "THREADS",
     "BaseRate",
     "Blend",
+    "Diagnoses",
     "Learner",
     "kept_from_certainty",
     "one_thread",
@@ -103,6 +104,26 @@ class Learner(Protocol):
         -------
         Self
             Predicts the very same numbers.
+        """
+        ...
+
+
+@runtime_checkable
+class Diagnoses(Protocol):
+    """Knows something beside the answer, which never decides anything."""
+
+    def diagnostics(self, features: FeatureRows) -> dict[str, Floats]:
+        """Return what else is known of each row.
+
+        Parameters
+        ----------
+        features : pandas.DataFrame or pyarrow.RecordBatch
+            With the columns of :meth:`Learner.fit`.
+
+        Returns
+        -------
+        dict of str to ndarray of float64, shape (rows,)
+            By name; NaN where it is not known.
         """
         ...
 
@@ -218,6 +239,21 @@ class Blend:
         """Return the mean probability of the parts; see :class:`Learner`."""
         probability: Floats = np.mean([part.predict(features) for part in self.parts], axis=0)
         return probability
+
+    def predict_parts(self, features: FeatureRows) -> dict[str, Floats]:
+        """Return what each part says alone.
+
+        Parameters
+        ----------
+        features : pandas.DataFrame or pyarrow.RecordBatch
+            With the columns of :meth:`fit`.
+
+        Returns
+        -------
+        dict of str to ndarray of float64
+            Probabilities of the rows, by name of the part.
+        """
+        return {part.name: part.predict(features) for part in self.parts}
 
     def save(self, folder: Path) -> None:
         """Write every part; see :class:`Learner`."""

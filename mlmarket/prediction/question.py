@@ -27,12 +27,16 @@ class Fact:
         empty.
     unit, description : str
         For the schema.
+    diagnostic : bool, default False
+        Whether it is not a feature but one of the diagnostics of the learner; where the one that is
+        used has none of that name, as a simple rule has not, the column is empty.
     """
 
     column: str
     feature: str
     unit: str
     description: str
+    diagnostic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,10 @@ class TargetModel(SupervisedPredictor):
                 description,
                 f"people with '{behaviour}' within {span.days} days",
             ),
-            candidates=Candidates(challenger, {"base_rate": BaseRate}),
+            candidates=Candidates(
+                {EstimatorLearner.name if own else "blend": challenger},
+                baselines={"base_rate": BaseRate},
+            ),
         )
         parameters = {
             "name": name,

@@ -31,9 +31,18 @@ if TYPE_CHECKING:
 
     from mlmarket.market import Market
 
-__all__ = ["Bought", "Rows", "Snapshots", "TrainingPlan", "first_behaviour", "plan_training"]
+__all__ = [
+    "Bought",
+    "Rows",
+    "Snapshots",
+    "TrainingPlan",
+    "first_behaviour",
+    "plan_training",
+    "step_of",
+]
 
 _SALT: Final = "training-sample"
+_LONGEST_STEP: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +139,22 @@ class TrainingPlan:
         )
 
 
+def step_of(horizon: timedelta) -> timedelta:
+    """Return the time between cutoffs.
+
+    Parameters
+    ----------
+    horizon : timedelta
+        How far labels look.
+
+    Returns
+    -------
+    timedelta
+        The horizon, but at most 30 days: beyond, windows overlap.
+    """
+    return min(horizon, _LONGEST_STEP)
+
+
 def first_behaviour(
     market: "Market", behaviours: Sequence[Behaviour], as_of: datetime
 ) -> datetime | None:
@@ -200,7 +225,7 @@ def plan_training(
     until = label_complete_until(market, label, as_of=as_of)
     # Local midnights keep weekdays whole, and make the plan the same all day long.
     end = day_start(min(as_of, until), market.zone)
-    step = min(horizon, timedelta(days=30))
+    step = step_of(horizon)
     earliest = begin + warm_up
     cutoffs = training_cutoffs(
         origin=end, horizon=horizon, step=step, count=most_cutoffs, earliest=earliest

@@ -15,12 +15,14 @@ MODEL_NAMES: Final = {
     "logistic": "the logistic regression alone",
     "boosted_trees": "the boosted trees alone",
     "blend": "the model (boosted trees and logistic regression)",
+    "beta_geo": "the buy-till-you-die model (BG/NBD)",
     "past_rate": "the pace of the past 365 days",
     "value_blend": "the model (Tweedie trees and hurdle model)",
     "tweedie_trees": "the Tweedie trees alone",
     "hurdle": "the hurdle model alone",
     "poisson_trees": "the Poisson trees",
     "buy_till_you_die": "the buy-till-you-die model (BG/NBD and Gamma-Gamma)",
+    "tuned_trees": "the tuned boosted trees",
 }
 """What readers of a report call each model."""
 
@@ -43,11 +45,12 @@ def gain_in_words(contest: Contest) -> str:
     str
         One or two sentences.
     """
-    model = MODEL_NAMES.get(contest.challenger, f"'{contest.challenger}'")
-    rule = MODEL_NAMES.get(contest.baseline, f"'{contest.baseline}'")
+    model, rule = _called(contest.challenger), _called(contest.baseline)
     gain = contest.gain
     interval = f"95 % interval {gain.low:+.4f} to {gain.high:+.4f}, {len(contest.folds)} origins"
-    if contest.chosen == contest.challenger:
+    if contest.challenger == contest.baseline:
+        text = f"Used is {rule}: no model was tried."
+    elif contest.chosen == contest.challenger:
         text = (
             f"Used is {model}: against {rule} it saves {gain.value:.4f} of log loss a contact "
             f"({interval})."
@@ -57,9 +60,19 @@ def gain_in_words(contest: Contest) -> str:
             f"Used is {rule}: {model} does not beat it (log loss saved {gain.value:+.4f}, "
             f"{interval}, which includes zero or is below it)."
         )
+    if contest.preference is not None:
+        over, gain = contest.preference.over, contest.preference.gain
+        text += (
+            f" Of the models it was preferred to {_called(over)}: it saves "
+            f"{gain.value:.4f} more ({gain.level:.1%} interval {gain.low:+.4f} to {gain.high:+.4f})."
+        )
     if contest.calibrated:
         text += " Its probabilities are corrected by what happened in the latest closed window."
     return text
+
+
+def _called(model: str) -> str:
+    return MODEL_NAMES.get(model, f"'{model}'")
 
 
 def limits_in_words(

@@ -19,7 +19,7 @@ def _blend():
     return Blend([BoostedTrees(trees=40, rows_a_leaf=30), LogisticModel(strength=30.0)])
 
 
-CANDIDATES = Candidates(_blend, {"base_rate": BaseRate})
+CANDIDATES = Candidates({"blend": _blend}, {"base_rate": BaseRate})
 
 
 class Hindsight:
@@ -60,13 +60,13 @@ def test_labels_dealt_out_among_contacts_teach_nothing(simulated_past, plan):
 
 def test_a_model_that_is_sure_and_wrong_is_never_used(simulated_past, plan):
     past = simulated_past(seed=0, slope=0.0)
-    contest = run_contest(past, plan, Candidates(Hindsight, {"base_rate": BaseRate}))
+    contest = run_contest(past, plan, Candidates({"hindsight": Hindsight}, {"base_rate": BaseRate}))
     assert contest.chosen == "base_rate"
 
 
 def test_the_chosen_model_is_right_about_numbers(simulated_past, plan):
     past = simulated_past(seed=5, slope=1.5, people=2500)
-    contest = run_contest(past, plan, Candidates(blend, {"base_rate": BaseRate}))
+    contest = run_contest(past, plan, Candidates({"blend": blend}, {"base_rate": BaseRate}))
     assert contest.chosen == "blend"
     for fold in contest.folds:
         month = (fold.origin - plan.cutoffs[0]) // plan.step
@@ -95,7 +95,7 @@ def test_at_an_origin_only_windows_that_were_closed_and_known_then_are_learned(
     simulated_past, plan
 ):
     past = simulated_past(seed=0, slope=1.0)
-    run_contest(past, plan, Candidates(BaseRate, {"base_rate": BaseRate}))
+    run_contest(past, plan, Candidates({"base_rate": BaseRate}, {"base_rate": BaseRate}))
     learned = [(cutoff, known) for cutoff, known in past.asked if known is not None]
     judged = {cutoff for cutoff, known in past.asked if known is None}
     assert judged == set(plan.origins)
