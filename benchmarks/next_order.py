@@ -22,6 +22,7 @@ import argparse
 import os
 import resource
 import time
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -127,12 +128,10 @@ def bg_nbd(market: Market, as_of: datetime) -> pd.DataFrame:
     return pd.DataFrame({"day": day, "chance": chance[:, SOON - 1]}, index=ids)
 
 
-def interval(frame: pd.DataFrame, measure: Any) -> str:
+def interval(frame: pd.DataFrame, measure: Callable[[pd.DataFrame], float]) -> str:
     """Return a measure with its interval over customers."""
     value = measure(frame)
-    people = frame.index.get_level_values(0)
-    place, names = pd.factorize(people)
-    rows = [np.flatnonzero(place == one) for one in range(len(names))] if len(names) < 2 else None
+    place, _ = pd.factorize(frame.index.get_level_values(0))
     order = np.argsort(place, kind="stable")
     rows = np.split(order, np.cumsum(np.bincount(place))[:-1])
     draw = np.random.default_rng(0)
@@ -141,7 +140,7 @@ def interval(frame: pd.DataFrame, measure: Any) -> str:
         chosen = np.concatenate([rows[one] for one in draw.integers(0, len(rows), len(rows))])
         found.append(measure(frame.iloc[chosen]))
     low, high = np.nanquantile(found, (0.025, 0.975))
-    return f"{value:.3f} ({low:.3f}–{high:.3f})"
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def compare(market: Market, level: str, cutoff: date) -> None:
@@ -169,13 +168,13 @@ def compare(market: Market, level: str, cutoff: date) -> None:
         end="",
     )
     print(f"{frame['soon'].mean():.1%} within 28")
-    print(f"{'':18}{'MAE, days':>26}{'AUC 28 d':>26}{'log loss':>10}{'ECE':>8}")
+    print(f"{'':18}{'MAE, days':>28}{'AUC 28 d':>26}{'log loss':>10}{'ECE':>8}")
     for name, (day, chance) in candidates.items():
         one = frame.assign(off=np.abs(np.asarray(day, dtype=float) - frame["wait"]), chance=chance)
         error = interval(one[came], lambda part: part["off"].mean())
         ranks = one.assign(chance=-np.asarray(day, dtype=float)) if chance is None else one
         auc = interval(ranks, lambda part: roc_auc(part["soon"], _between(part["chance"])))
-        line = f"{name:18}{error:>26}{auc:>26}"
+        line = f"{name:18}{error:>28}{auc:>26}"
         if chance is not None:
             line += f"{log_loss(one['soon'], chance):10.4f}"
             line += f"{expected_calibration_error(one['soon'], chance):8.4f}"
