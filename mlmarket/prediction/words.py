@@ -23,7 +23,11 @@ MODEL_NAMES: Final = {
     "hurdle": "the hurdle model alone",
     "poisson_trees": "the Poisson trees",
     "buy_till_you_die": "the buy-till-you-die model (BG/NBD and Gamma-Gamma)",
-    "tuned_trees": "the tuned boosted trees",
+    "tenure_hazard": "the share that ended at each month of a contract",
+    "hazard": "the model (monthly hazards of boosted trees and logistic regression)",
+    "logistic_hazard": "the logistic hazard alone",
+    "tree_hazard": "the hazard of boosted trees alone",
+    "direct": "the classifier of the whole horizon",
 }
 """What readers of a report call each model."""
 
