@@ -33,6 +33,12 @@ returns = "amount < 0"
 [predict.churn]
 horizon = "30D"
 
+[predict.value]
+enabled = false
+
+[predict.next_order]
+enabled = false
+
 [predict.upgrade]
 label = "event upgrade"
 horizon = "30D"
