@@ -130,7 +130,12 @@ class Lifetimes:
         spend = self.spend.conditional_expected_average_profit(
             np.where(again, x, 0.0), np.where(again, value, 1.0)
         )
-        return np.maximum(np.asarray(count) * np.asarray(spend), 0.0)
+        value = np.asarray(count) * np.asarray(spend)
+        if np.isnan(value).any():
+            print(
+                f"lifetimes has no number for {int(np.isnan(value).sum()):,} contacts: taken as 0"
+            )
+        return np.maximum(np.nan_to_num(value), 0.0)
 
 
 def peers(horizon: timedelta) -> dict[str, Callable[[], Any]]:
@@ -286,7 +291,7 @@ def show_holdout(market: Market) -> None:
         asked,
         replace(plan, origins=(as_of,), cutoffs=(as_of,)),
         features=(),
-        known_at=label_complete_until(market, order),
+        known_at=as_of + horizon,
         most_rows=10**9,
         present=as_of,
     )

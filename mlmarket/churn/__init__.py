@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from mlmarket.churn.btyd import (
@@ -25,6 +26,8 @@ from mlmarket.churn.gates import (
 )
 from mlmarket.churn.horizon import HorizonProposal, suggest_horizon
 from mlmarket.churn.models import ChurnModel, PurchaseModel
+from mlmarket.churn.next_order import NextOrderModel
+from mlmarket.churn.next_order_answers import due_items
 from mlmarket.churn.plots import plot_probability_alive, plot_tracking
 from mlmarket.churn.retention import (
     RetentionCurve,
@@ -60,6 +63,7 @@ __all__ = [
     "HorizonProposal",
     "LifetimeValueModel",
     "ModifiedBetaGeoModel",
+    "NextOrderModel",
     "OrderHistory",
     "ParameterDraws",
     "ParetoNBDModel",
@@ -71,6 +75,7 @@ __all__ = [
     "SubscriptionChurnModel",
     "TenureHazard",
     "choose_contacts",
+    "due_items",
     "expected_value_saved",
     "hold_data_gate",
     "life_table",
@@ -104,6 +109,8 @@ _KINDS: Final[Mapping[str, Callable[..., BatchPredictor]]] = {
     "purchase": PurchaseModel,
     "churn": ChurnModel,
     "value": _value,
+    "next_order": partial(NextOrderModel, "contact"),
+    "replenishment": partial(NextOrderModel, "item"),
     "subscription": SubscriptionChurnModel,
 }
 

@@ -4,17 +4,23 @@ Without a contract nobody gives notice: leaving is *no order within the horizon*
 both questions.
 """
 
-from collections.abc import Sequence
-from datetime import timedelta
-from typing import Final
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
-from mlmarket.churn.beta_geo_learner import ALIVE
+from mlmarket.churn.beta_geo_learner import ALIVE, BetaGeoLearner
 from mlmarket.churn.candidates import candidates
+from mlmarket.churn.gates import DataGate, DataNeeds, hold_data_gate, order_history
 from mlmarket.features import Behaviour, Feature, days_active, first_touch, recency, total
 from mlmarket.features.rows import tables_of
 from mlmarket.market.time import duration_text, parse_duration
+from mlmarket.prediction.contest import Candidates
 from mlmarket.prediction.question import Answer, Fact, Question
+from mlmarket.prediction.study import declined
 from mlmarket.prediction.supervised import SupervisedPredictor
+
+if TYPE_CHECKING:
+    from mlmarket.market import Market
 
 __all__ = ["ChurnModel", "PurchaseModel"]
 
@@ -37,10 +43,89 @@ _OF_RULES: Final = (
     total("order"),
 )
 """What simple rules and BG/NBD are made of: they are known whatever else the model is to know."""
+_ENOUGH: Final = "orders of at least two windows of the horizon, and of enough contacts"
 _OF_FACTS: Final = (days_active("order", "365D"), total("order", "365D"))
 
 
-class PurchaseModel(SupervisedPredictor):
+class _OrderPredictor(SupervisedPredictor):
+    """Asks about orders, as far as they can carry an answer."""
+
+    def __init__(
+        self,
+        question: Question,
+        *,
+        eligible: str,
+        features: Sequence[Feature | str] | None,
+        needs: Mapping[str, int] | None,
+        tuned: bool,
+    ) -> None:
+        self._data_needs = DataNeeds.of(needs)
+        parameters: dict[str, object] = {
+            "horizon": duration_text(question.horizon),
+            "eligible": eligible,
+            "tuned": tuned,
+        }
+        if needs:
+            parameters["needs"] = dict(needs)
+        super().__init__(question, parameters=parameters, features=features)
+
+    def data_gate(self, market: "Market", *, as_of: datetime) -> DataGate:
+        """Return what the orders can carry, and why.
+
+        Parameters
+        ----------
+        market : Market
+            With orders.
+        as_of : datetime
+            Rows after it are not looked at.
+
+        Returns
+        -------
+        DataGate
+            For this horizon.
+        """
+        history = order_history(market, as_of=as_of)
+        return hold_data_gate(history, as_of=as_of, horizon=self.horizon, needs=self._data_needs)
+
+    def admitted(self, market: "Market", *, as_of: datetime) -> tuple[Candidates, tuple[str, ...]]:
+        """Return who may take part: fewer models where there is little data.
+
+        Parameters
+        ----------
+        market : Market
+            With orders.
+        as_of : datetime
+            Rows after it are not looked at.
+
+        Returns
+        -------
+        tuple of (Candidates, tuple of str)
+            And why there are no more.
+
+        Raises
+        ------
+        DeclinedError
+            Where the orders cannot carry any answer.
+        """
+        gate = self.data_gate(market, as_of=as_of)
+        everybody = self.question.candidates
+        if gate.carries == "model":
+            return everybody, ()
+        if gate.carries == "nothing":
+            raise declined(self.name, "; ".join(gate.reasons), _ENOUGH)
+        few = {BetaGeoLearner.name} if gate.carries == "btyd" else set()
+        return everybody.limited_to(few), (gate.in_words,)
+
+    def shortfall(self, market: "Market", *, as_of: datetime) -> str:
+        """Return what it lacks to learn; see :class:`~mlmarket.prediction.SnapshotPredictor`."""
+        lacking = super().shortfall(market, as_of=as_of)
+        if lacking:
+            return lacking
+        gate = self.data_gate(market, as_of=as_of)
+        return "; ".join(gate.reasons) if gate.carries == "nothing" else ""
+
+
+class PurchaseModel(_OrderPredictor):
     """Probability of at least one order within the horizon.
 
     Parameters
@@ -52,6 +137,9 @@ class PurchaseModel(SupervisedPredictor):
     features : sequence of Feature or str, optional
         Features, and names of sets; by default all that the tables allow. Recency, frequency and
         monetary value are known in any case: the rules that the model must beat are made of them.
+    needs : mapping of str to int, optional
+        Where a team wants less or more data than :class:`~mlmarket.churn.DataNeeds` before models
+        are tried, such as ``{"buyers": 200}``.
     tuned : bool, default False
         Whether a blend takes part whose settings are searched at each origin; it takes several
         times as long, and gained nothing where it was measured.
@@ -73,6 +161,7 @@ class PurchaseModel(SupervisedPredictor):
         *,
         eligible: str = "order",
         features: Sequence[Feature | str] | None = None,
+        needs: Mapping[str, int] | None = None,
         tuned: bool = False,
     ) -> None:
         span = duration_text(parse_duration(horizon))
@@ -85,14 +174,11 @@ class PurchaseModel(SupervisedPredictor):
         question = _question(
             "purchase", "Who will buy", "order", span, eligible, answer, tuned=tuned
         )
-        super().__init__(
-            question,
-            parameters={"horizon": span, "eligible": eligible, "tuned": tuned},
-            features=None if features is None else (*features, *_OF_RULES, *_OF_FACTS),
-        )
+        known = None if features is None else (*features, *_OF_RULES, *_OF_FACTS)
+        super().__init__(question, eligible=eligible, features=known, needs=needs, tuned=tuned)
 
 
-class ChurnModel(SupervisedPredictor):
+class ChurnModel(_OrderPredictor):
     """Probability of no order within the horizon, for people who bought lately.
 
     Parameters
@@ -103,6 +189,8 @@ class ChurnModel(SupervisedPredictor):
         Of whom it is asked: who has not bought for a year left long ago. ``contact`` means
         everybody.
     features : sequence of Feature or str, optional
+        As for :class:`PurchaseModel`.
+    needs : mapping of str to int, optional
         As for :class:`PurchaseModel`.
     tuned : bool, default False
         As for :class:`PurchaseModel`.
@@ -127,6 +215,7 @@ class ChurnModel(SupervisedPredictor):
         *,
         eligible: str = "order within 365D",
         features: Sequence[Feature | str] | None = None,
+        needs: Mapping[str, int] | None = None,
         tuned: bool = False,
     ) -> None:
         span = duration_text(parse_duration(horizon))
@@ -146,11 +235,8 @@ class ChurnModel(SupervisedPredictor):
             answer,
             tuned=tuned,
         )
-        super().__init__(
-            question,
-            parameters={"horizon": span, "eligible": eligible, "tuned": tuned},
-            features=None if features is None else (*features, *_OF_RULES),
-        )
+        known = None if features is None else (*features, *_OF_RULES)
+        super().__init__(question, eligible=eligible, features=known, needs=needs, tuned=tuned)
 
 
 def _question(

@@ -48,7 +48,7 @@ def purchase_days(market: Market, *, as_of: datetime) -> "ir.Table":
         known &= within(orders[AVAILABLE_AT].coalesce(orders.ordered_at), until=as_of)
     lines = orders.filter(known)
     looked = lines.aggregate(
-        first=lines.ordered_at.min(), returns=lines[IS_RETURN].cast("int64").max()
+        first=lines.ordered_at.min(), returns=lines.count(where=lines[IS_RETURN])
     ).to_pyarrow()
     first, returns = (looked.column(name)[0].as_py() for name in ("first", "returns"))
     begin = as_of if first is None else first.replace(tzinfo=UTC)
@@ -61,7 +61,7 @@ def _daily(lines: Any) -> Any:  # noqa: ANN401 - its columns are known by name
     """Add up lines of which none is a return."""
     sums: dict[str, Any] = {}
     if "amount" in lines.columns:
-        unknown = lines.amount.isnull().cast("int64").max() == 1
+        unknown = lines.amount.isnull().ifelse(1, 0).max() == 1
         sums["value"] = unknown.ifelse(_UNKNOWN, lines.amount.sum().cast(_SUM))
     keys = [CONTACT_ID, "day"]
     return lines.group_by(keys).aggregate(**sums) if sums else lines.select(*keys).distinct()
@@ -74,14 +74,17 @@ def _daily_after_returns(lines: Any) -> Any:  # noqa: ANN401 - its columns are k
         return purchases
     given_back = lines.filter(lines[IS_RETURN])
     rows = ibis.union(
-        purchases.mutate(bought=purchases.day, returned=_NOTHING),
+        purchases.mutate(bought=purchases.day, returned=_NOTHING, place=ibis.literal(0)),
         given_back.group_by([CONTACT_ID, "day"]).aggregate(
             value=_UNKNOWN,
             bought=ibis.null("int64"),
             returned=given_back.amount.sum().fill_null(0).cast(_SUM),
+            place=ibis.literal(1),
         ),
     )
-    so_far = ibis.cumulative_window(group_by=rows[CONTACT_ID], order_by=rows.day)
+    # Of one day, the purchase comes before the return: rows of one place would be in any order.
+    order = [rows.day, rows.place]
+    so_far = ibis.cumulative_window(group_by=rows[CONTACT_ID], order_by=order)
     placed = rows.mutate(day=rows.bought.max().over(so_far))
     placed = placed.filter(placed.day.notnull())
     net = placed.group_by([CONTACT_ID, "day"]).aggregate(
@@ -115,7 +118,7 @@ def purchases_by_contact(days: "ir.Table") -> "ir.Table":
     }
     if "value" in days.columns:
         value = table.value.fill_null(_NOTHING)
-        known = table.value.notnull().cast("int64")
+        known = table.value.notnull().ifelse(1, 0)
         sums["spent"] = value.sum() - value.argmin(table.day)
         sums["known"] = known.sum() - known.argmin(table.day)
     return cast("ir.Table", table.group_by(CONTACT_ID).aggregate(**sums))

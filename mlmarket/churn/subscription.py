@@ -7,6 +7,7 @@ under contract, for how long, and what the months before an end looked like is r
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -16,16 +17,15 @@ from mlmarket.churn.subscription_contest import hold_contract_contest
 from mlmarket.churn.subscription_contracts import (
     BEGUN,
     CONTRACT_DAYS,
-    END_DAYS,
     PERIOD,
     ContractRows,
     contract_features,
     ends_without_start,
-    is_about_contract,
     planned_instants,
     under_contract,
+    without_contract,
 )
-from mlmarket.churn.subscription_models import BASELINES, ContractModel
+from mlmarket.churn.subscription_models import BASELINES, CHALLENGERS, ContractModel
 from mlmarket.churn.subscription_reasons import reasons_in_words
 from mlmarket.churn.subscription_words import contract_wordings, wordings_of_features
 from mlmarket.errors import ConfigurationError, nearest
@@ -75,7 +75,7 @@ class SubscriptionChurnModel(SupervisedPredictor):
         What ends it.
     features : sequence of Feature or str, optional
         Features, and names of sets; by default all that the tables allow. How long a contract has
-        run is known in any case.
+        run is known in any case; other features that count starts and ends are left out.
     folds : int, default 4
         Origins at which it is judged.
 
@@ -89,8 +89,8 @@ class SubscriptionChurnModel(SupervisedPredictor):
     Somebody is under contract whose last start is not before their last end. Monthly hazards are
     learned from every month of a contract up to today; a classifier of the whole horizon, which
     must wait for its windows to end, takes part beside them, and so do the base rate and the share
-    that ended at each tenure. The model with the smallest log loss at earlier origins is used, where
-    it beats the best of the rules by an interval that excludes zero.
+    that ended at each tenure. The mean of two hazards is used, or the model that beats it clearly at
+    earlier origins, and only where it beats the best of the rules by an interval that excludes zero.
 
     ``subscription_churn_risk`` is ``high`` from the probability on that the top fifth of the
     contracts of the last closed window had, ``medium`` from the one on that the upper half had, and
@@ -312,7 +312,7 @@ class SubscriptionChurnModel(SupervisedPredictor):
         DeclinedError
             Where it could not learn.
         """
-        return self._without_copies(super().features_at(market, as_of=as_of))
+        return without_contract(super().features_at(market, as_of=as_of), self.starts, self.ends)
 
     def shortfall(self, market: "Market", *, as_of: datetime) -> str:
         """Return what the predictor lacks to learn, without learning.
@@ -371,8 +371,7 @@ class SubscriptionChurnModel(SupervisedPredictor):
             return [said] * batch.num_rows
         wordings = wordings_of_features(
             fitted.features,
-            own=contract_wordings(CONTRACT_DAYS, END_DAYS, BEGUN),
-            contract_types={*self.starts.types, *self.ends.types},
+            own=contract_wordings(CONTRACT_DAYS, BEGUN),
         )
         blocks = (batch.slice(begin, _BLOCK) for begin in range(0, batch.num_rows, _BLOCK))
         words = [
@@ -401,16 +400,14 @@ class SubscriptionChurnModel(SupervisedPredictor):
                 f"name them with {argument}='event …'",
             )
 
-    def _without_copies(self, features: Sequence[Feature]) -> tuple[Feature, ...]:
-        return tuple(one for one in features if not is_about_contract(one, self.starts, self.ends))
-
     def _read(
         self, market: "Market", plan: TrainingPlan, *, known_at: datetime | None
     ) -> tuple[Study, ContractRows]:
         if not plan.origins:
             raise declined_to_judge(self.name, self.horizon)
         chosen = features_of_plan(market, plan, self.features)
-        spec = SnapshotSpec(self.eligible, self._without_copies(chosen.features))
+        features = without_contract(chosen.features, self.starts, self.ends)
+        spec = SnapshotSpec(self.eligible, features)
         instants = planned_instants(plan)
         snapshots = Snapshots(
             market,
@@ -426,7 +423,7 @@ class SubscriptionChurnModel(SupervisedPredictor):
 
     def _contest(self, contracts: ContractRows) -> Contest:
         with one_thread():
-            contest = hold_contract_contest(contracts)
+            contest = hold_contract_contest(contracts, self.question.candidates)
         if contest is None:
             raise declined_to_judge(self.name, self.horizon)
         return contest
@@ -501,5 +498,8 @@ def _question(span: str, starts: Behaviour, ends: Behaviour) -> Question:
         eligible=starts,
         needs=tables_of(starts) | tables_of(ends),
         answer=answer,
-        candidates=Candidates({"hazard": lambda: _model("hazard", horizon)}, {}),
+        candidates=Candidates(
+            {name: partial(_model, name, horizon) for name in CHALLENGERS},
+            {name: partial(_model, name, horizon) for name in BASELINES},
+        ),
     )

@@ -1,7 +1,9 @@
 """Who was under contract at an instant, since when, and in which month after it did the contract end?"""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
@@ -11,7 +13,7 @@ from mlmarket.evaluation import training_cutoffs
 from mlmarket.features import Behaviour, Feature, count, recency
 from mlmarket.features.rows import behaviour_rows, known_rows, matches
 from mlmarket.market.columns import AVAILABLE_AT, CONTACT_ID, OCCURRED_AT
-from mlmarket.market.time import instant, within
+from mlmarket.market.time import to_utc, within
 from mlmarket.prediction.columns import FeatureRows, numbers_of
 from mlmarket.prediction.training import Rows, Snapshots, TrainingPlan
 
@@ -29,17 +31,17 @@ __all__ = [
     "ContractRows",
     "contract_features",
     "ends_without_start",
-    "is_about_contract",
     "month_cutoffs",
     "planned_instants",
     "under_contract",
+    "without_contract",
 ]
 
 CONTRACT_DAYS: Final = "contract_days"
 """Feature that says for how long a contract has run."""
 
 END_DAYS: Final = "days_since_contract_end"
-"""Feature that says how long ago an earlier contract ended; missing for a first one."""
+"""Feature that says how long ago an earlier contract ended; no model is shown it."""
 
 BEGUN: Final = "contracts_begun"
 """Feature that counts contracts, this one among them."""
@@ -77,30 +79,43 @@ def contract_features(starts: Behaviour, ends: Behaviour) -> tuple[Feature, ...]
     )
 
 
-def is_about_contract(feature: Feature, starts: Behaviour, ends: Behaviour) -> bool:
-    """Return whether a feature is made of starts and ends only.
+def without_contract(
+    features: Sequence[Feature], starts: Behaviour, ends: Behaviour
+) -> tuple[Feature, ...]:
+    """Return features of which none is made of starts and ends, but those that recognise a contract.
 
     Such a feature says again since when a contract runs, but would stand still while the model lets
-    time pass.
+    time pass; where it counts other rows too, such as any event, it goes on to count those.
 
     Parameters
     ----------
-    feature : Feature
+    features : sequence of Feature
         Any.
     starts, ends : Behaviour
         What begins a contract, and what ends it.
 
     Returns
     -------
-    bool
-        False for those of :func:`contract_features`.
+    tuple of Feature
+        In their order.
     """
-    if feature in contract_features(starts, ends):
-        return False
+    own = contract_features(starts, ends)
+    types = frozenset({*starts.types, *ends.types})
+    kept = (one if one in own else _of_others(one, types) for one in features)
+    return tuple(one for one in kept if one is not None)
+
+
+def _of_others(feature: Feature, types: frozenset[str]) -> Feature | None:
+    """Return a feature that counts no rows of some types; None where nothing is left of it."""
     if feature.parts:
-        return any(is_about_contract(part, starts, ends) for part in feature.parts)
+        parts = tuple(_of_others(part, types) for part in feature.parts)
+        whole = tuple(part for part in parts if part is not None)
+        return replace(feature, parts=whole) if len(whole) == len(parts) else None
     behaviour = feature.behaviour
-    return behaviour is not None and set(behaviour.types) <= {*starts.types, *ends.types}
+    if behaviour is None or not types & set(behaviour.types):
+        return feature
+    others = tuple(kind for kind in behaviour.types if kind not in types)
+    return replace(feature, behaviour=replace(behaviour, types=others)) if others else None
 
 
 def under_contract(rows: FeatureRows) -> npt.NDArray[np.bool_]:
@@ -186,7 +201,6 @@ class ContractRows:
         self.ends = ends
         self.plan = plan
         self.known_at = known_at
-        self._ended: dict[tuple[datetime, datetime | None], dict[str, int]] = {}
 
     @property
     def period(self) -> timedelta:
@@ -256,7 +270,9 @@ class ContractRows:
         rows = self.snapshots.at([cutoff])
         runs = under_contract(rows.features)
         contacts = rows.contact_id[runs]
-        features: pd.DataFrame = rows.features[runs].reset_index(drop=True)
+        # When an earlier contract ended is for recognising this one: few have it, and of few a
+        # model learns what is not so.
+        features: pd.DataFrame = rows.features[runs].drop(columns=END_DAYS).reset_index(drop=True)
         ended = self._periods(cutoff, known_at)
         period = np.array([ended.get(contact, _LASTED) for contact in contacts], dtype=np.int8)
         if cutoff + self.plan.horizon > until:
@@ -265,24 +281,27 @@ class ContractRows:
 
     def _periods(self, cutoff: datetime, known_at: datetime | None) -> dict[str, int]:
         """Return the period of the first end after a cutoff, by contact."""
-        key = cutoff, known_at
-        if key not in self._ended:
-            rows = behaviour_rows(self.snapshots.market, [self.ends])
-            until = cutoff + self.plan.horizon
-            rows = rows.filter(within(rows[OCCURRED_AT], after=cutoff, until=until))
-            if known_at is not None:
-                rows = rows.filter(rows[AVAILABLE_AT] <= instant(known_at))
-            rows = rows.filter(matches(rows, self.ends))
-            first = rows.group_by(CONTACT_ID).aggregate(first=rows[OCCURRED_AT].min()).to_pyarrow()
-            self._ended[key] = {
-                contact: -((cutoff - moment.replace(tzinfo=UTC)) // self.period)
-                for contact, moment in zip(
-                    first.column(CONTACT_ID).to_pylist(),
-                    first.column("first").to_pylist(),
-                    strict=True,
-                )
-            }
-        return self._ended[key]
+        ends = self._ends_by_time
+        begin, until = (to_utc(moment) for moment in (cutoff, cutoff + self.plan.horizon))
+        seen = (ends[OCCURRED_AT] > begin) & (ends[OCCURRED_AT] <= until)
+        if known_at is not None:
+            seen &= ends[AVAILABLE_AT] <= to_utc(known_at)
+        first = ends[seen].drop_duplicates(CONTACT_ID)
+        step = self.period // timedelta(microseconds=1)
+        # From 1 up: an end at the very end of a period lies in it.
+        period = -((begin - first[OCCURRED_AT]).dt.as_unit("us").astype(np.int64) // step)
+        return dict(zip(first[CONTACT_ID], period, strict=True))
+
+    @cached_property
+    def _ends_by_time(self) -> "pd.DataFrame":
+        """Every end that a label window of the plan may hold: there are few of them a contact."""
+        rows = behaviour_rows(self.snapshots.market, [self.ends])
+        instants = planned_instants(self.plan)
+        after, until = instants[0], instants[-1] + self.plan.horizon
+        rows = rows.filter(within(rows[OCCURRED_AT], after=after, until=until))
+        rows = rows.filter(matches(rows, self.ends))
+        ends: pd.DataFrame = rows.select(CONTACT_ID, OCCURRED_AT, AVAILABLE_AT).to_pandas()
+        return ends.sort_values([OCCURRED_AT, CONTACT_ID], ignore_index=True)
 
 
 def month_cutoffs(plan: TrainingPlan, until: datetime) -> tuple[datetime, ...]:

@@ -265,4 +265,4 @@ BASELINES: Final = ("base_rate", "tenure_hazard")
 """Simple rules that a model must beat, the coarser one first."""
 
 CHALLENGERS: Final = ("hazard", "logistic_hazard", "tree_hazard", "direct")
-"""Models; of equals the first one is used."""
+"""Models; another than the first is used only where it is clearly better."""

@@ -41,11 +41,14 @@ class Part:
         How much of each period lies within the horizon.
     adds : mapping of str to ndarray of float64, shape (rows,)
         What each feature adds to the log odds, by name.
+    weight : float, default 1.0
+        How much it counts beside the others.
     """
 
     hazard: Floats
     share: Floats
     adds: Mapping[str, Floats]
+    weight: float = 1.0
 
     def probability(self, less: Floats | float = 0.0) -> Floats:
         """Return the probability within the horizon.
@@ -146,10 +149,11 @@ def reasons_in_words(
     ndarray of str, shape (rows,)
         The same for a row whatever stands beside it.
     """
-    if not len(rows):
-        return np.empty(0, dtype=object)
     groups = _groups(parts, wordings)
-    full = corrected(np.mean([part.probability() for part in parts], axis=0))
+    if not len(rows) or not groups:
+        return np.full(len(rows), NOTHING, dtype=object)
+    weights = [part.weight for part in parts]
+    full = corrected(np.average([part.probability() for part in parts], axis=0, weights=weights))
     points, speakers = [], []
     for names in groups.values():
         excess = [
@@ -160,16 +164,19 @@ def reasons_in_words(
             part.probability(np.sum(list(one.values()), axis=0))
             for part, one in zip(parts, excess, strict=True)
         ]
-        points.append(_POINTS * (full - corrected(np.mean(without, axis=0))))
-        weights = np.array([np.sum([one[name] for one in excess], axis=0) for name in names])
-        # The feature that leans most to the side to which the whole group leans.
-        speakers.append(np.argmax(weights * np.where(points[-1] < 0, -1.0, 1.0), axis=0))
+        mean = np.average(without, axis=0, weights=weights)
+        points.append(_POINTS * (full - corrected(mean)))
+        way = np.where(points[-1] < 0, -1.0, 1.0)
+        # What all models see: one alone may set two features that move together off against
+        # each other.
+        lean = [np.min([way * one[name] for one in excess], axis=0) for name in names]
+        speakers.append(np.argmax(np.array(lean), axis=0))
     return _sentences(np.array(points), speakers, list(groups.values()), rows, usual, wordings)
 
 
 def _groups(parts: Sequence[Part], wordings: Mapping[str, Wording]) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
-    for name in parts[0].adds:
+    for name in parts[0].adds if parts else ():
         if name in wordings:
             groups.setdefault(wordings[name].about, []).append(name)
     return groups

@@ -1,6 +1,6 @@
 """How is a feature said in words, beside what is usual of it?"""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -124,7 +124,7 @@ class Wording:
 
 
 def wordings_of_features(
-    features: Sequence[Feature], *, own: Mapping[str, Wording], contract_types: Collection[str]
+    features: Sequence[Feature], *, own: Mapping[str, Wording]
 ) -> dict[str, Wording]:
     """Return how the features of a market speak.
 
@@ -134,28 +134,22 @@ def wordings_of_features(
         What is known of each contact.
     own : mapping of str to Wording
         Of features that have words of their own.
-    contract_types : collection of str
-        Types of rows that start and end contracts: together with others they are activity.
 
     Returns
     -------
     dict of str to Wording
         By name.
     """
-    return {
-        feature.name: own.get(feature.name) or _of_feature(feature, frozenset(contract_types))
-        for feature in features
-    }
+    return {feature.name: own.get(feature.name) or _of_feature(feature) for feature in features}
 
 
-def contract_wordings(days: str, since_end: str, begun: str) -> dict[str, Wording]:
+def contract_wordings(days: str, begun: str) -> dict[str, Wording]:
     """Return how the features that recognise a contract speak: all of them about the contract.
 
     Parameters
     ----------
-    days, since_end, begun : str
-        Names of the days since the last start, of those since the last end, and of the number of
-        starts.
+    days, begun : str
+        Names of the days since the last start, and of the number of starts.
 
     Returns
     -------
@@ -163,11 +157,9 @@ def contract_wordings(days: str, since_end: str, begun: str) -> dict[str, Wordin
         By name.
     """
     about = "contract"
-    before = "no contract before this one"
     return {
         days: Wording(about, "under contract for {value} months", "", _DAYS_A_MONTH),
-        since_end: Wording(about, "an earlier contract ended {value} days ago", before),
-        begun: Wording(about, "contracts begun so far: {value}", before),
+        begun: Wording(about, "contracts begun so far: {value}", ""),
     }
 
 
@@ -197,8 +189,8 @@ def _plain(name: str, kind: str) -> Wording:
     return Wording(name, f"{escaped} {{value}}", f"{name} not known", kind=kind)
 
 
-def _of_feature(feature: Feature, contract_types: frozenset[str]) -> Wording:
-    about = _about(feature, contract_types)
+def _of_feature(feature: Feature) -> Wording:
+    about = _about(feature)
     if feature.operation is Operation.ATTRIBUTE:
         name = (feature.column or feature.name).replace("_", " ")
         return _plain(name, "category" if feature.categorical else "number")
@@ -221,14 +213,13 @@ def _escaped(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def _about(feature: Feature, contract_types: frozenset[str]) -> str:
+def _about(feature: Feature) -> str:
     """Return what a feature is about, as people call it."""
     if feature.parts:
-        return _about(feature.parts[0], contract_types)
+        return _about(feature.parts[0])
     if feature.behaviour is None:
         return (feature.column or feature.name).replace("_", " ")
     types = feature.behaviour.types
-    anything = len(types) > _MANY or (len(types) > 1 and contract_types & set(types))
-    words = "activity" if anything else " or ".join(types)
+    words = "activity" if len(types) > _MANY else " or ".join(types)
     where = f" where {feature.behaviour.where}" if feature.behaviour.where else ""
     return words.replace("_", " ") + where

@@ -20,6 +20,8 @@ from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.time import parse_duration
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     import ibis.expr.types as ir
     import pandas as pd
     import pyarrow as pa
@@ -43,7 +45,7 @@ class PurchaseTracking:
     expected, actual : ndarray of float64, shape (periods,)
         Days with a purchase after a contact's first one, within each period.
     as_of : numpy.datetime64
-        Local day at which the model stood.
+        The last local day that was over when the model stood.
     """
 
     end: npt.NDArray[np.datetime64]
@@ -53,7 +55,7 @@ class PurchaseTracking:
 
     @property
     def holdout(self) -> npt.NDArray[np.bool_]:
-        """Which periods end after the model stood."""
+        """Which periods are after the model stood."""
         return self.end > self.as_of
 
     @property
@@ -108,7 +110,7 @@ def track_purchases(
     orders : Market, pandas.DataFrame, polars.DataFrame or pyarrow.Table
         As for :func:`~mlmarket.churn.transactions.summarize_transactions`.
     as_of : datetime
-        Where the model stands; contacts that bought by then are followed.
+        Where the model stands; contacts known to have bought by then are followed.
     until : datetime
         How far they are followed; rows after it are not looked at.
     every : str or timedelta, default "7D"
@@ -119,7 +121,8 @@ def track_purchases(
     Returns
     -------
     PurchaseTracking
-        From the first purchase of anybody on; a last period that is not whole is left out.
+        From about the first purchase of anybody on; one period ends where the model stands, and a
+        last one that is not over is left out.
 
     Raises
     ------
@@ -144,14 +147,17 @@ def track_purchases(
         why = "A period is of whole days, and purchases are compared with what was expected before."
         raise ConfigurationError(what, why, "pass every='7D', and until= after as_of=.")
     market = orders_market(orders, timezone=timezone)
-    days = purchase_days(market, as_of=until)
-    stood = day_number(as_of, market.zone)
-    first, new = _counts(_first_days(days, stood))
+    known = purchase_days(market, as_of=as_of)
+    days = cast("ir.Table", purchase_days(market, as_of=until).semi_join(known, CONTACT_ID))
+    people: Any = purchases_by_contact(days)
+    first, new = _counts(people.group_by(day=people.first_day))
     if not first.size:
         what = f"Nobody bought by {as_of.isoformat()}."
         raise DataContractError(what, "There is nobody to follow.", "pass a later as_of=.")
-    day, bought = _counts(_all_days(days, stood))
-    ends = np.arange(first[0], day_number(until, market.zone) + 1, width // _DAY)[1:]
+    day, bought = _counts(days.group_by("day"))
+    stood, last = (_last_whole_day(moment, market.zone) for moment in (as_of, until))
+    step = width // _DAY
+    ends = np.arange(stood - (stood - first[0]) // step * step, last + 1, step)
     repeats = np.concatenate([[0.0], np.cumsum(bought)])[np.searchsorted(day, ends, "right")]
     repeats -= np.concatenate([[0.0], np.cumsum(new)])[np.searchsorted(first, ends, "right")]
     return PurchaseTracking(
@@ -162,20 +168,14 @@ def track_purchases(
     )
 
 
-def _first_days(days: "ir.Table", stood: int) -> "ir.Table":
-    people: Any = purchases_by_contact(days)
-    known = people.filter(people.first_day <= stood)
-    return cast("ir.Table", known.group_by(day=known.first_day).aggregate(count=known.count()))
+def _last_whole_day(moment: datetime, zone: "ZoneInfo") -> int:
+    return day_number(moment + timedelta(microseconds=1), zone) - 1
 
 
-def _all_days(days: "ir.Table", stood: int) -> "ir.Table":
-    people: Any = purchases_by_contact(days)
-    known: Any = days.semi_join(people.filter(people.first_day <= stood), CONTACT_ID)
-    return cast("ir.Table", known.group_by("day").aggregate(count=known.count()))
-
-
-def _counts(table: "ir.Table") -> tuple[Days, Floats]:
-    found: pa.Table = table.order_by("day").to_pyarrow()
+def _counts(by_day: Any) -> tuple[Days, Floats]:  # noqa: ANN401 - a grouped table
+    """Return days in order, and how many rows each has."""
+    counted = by_day.aggregate(count=lambda rows: rows.count())
+    found: pa.Table = counted.order_by("day").to_pyarrow()
     day = found.column("day").to_numpy().astype(np.int64)
     return day, found.column("count").to_numpy().astype(np.float64)
 

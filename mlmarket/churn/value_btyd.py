@@ -37,6 +37,10 @@ _PENALTY: Final = 1.0
 """Of the parameters' logarithms: next to nothing for thousands of contacts, and what settles the
 parameters where hardly anybody has left yet.
 """
+_FEWEST: Final = 20
+"""Contacts who bought again, without whom nothing is said."""
+_MOST_DAYS: Final = 1e5
+_MOST_MONEY: Final = 1e15
 _SMALLEST: Final = 0.01
 """Of the mean value of a purchase: what is assumed where returns have eaten all of it."""
 
@@ -82,6 +86,13 @@ class BuyTillYouDieAmounts:
         """
         known = numbers_of(lesson.present, "order_days_active") > 0.0
         present = lesson.present[known].reset_index(drop=True)
+        again = int((numbers_of(present, "order_days_active") >= 2.0).sum())
+        if again < _FEWEST:
+            raise DataContractError(
+                f"Only {again:,} contacts bought again, {_FEWEST} are needed.",
+                "Who never comes back says nothing of how often others do.",
+                "wait for more orders.",
+            )
         with _unsettled_is_refused(), one_thread():
             self._purchases = BetaGeoModel(unit="1D", penalty=_PENALTY).fit(_summary(present, 0.0))
             if self.of_value:
@@ -154,19 +165,24 @@ def _unsettled_is_refused() -> "Iterator[None]":
 
 
 def _value_of_purchases(features: FeatureRows) -> Floats:
-    days = np.maximum(numbers_of(features, "order_days_active"), 1.0)
-    return np.nan_to_num(numbers_of(features, "net_order_total")) / days
+    days = np.maximum(np.nan_to_num(numbers_of(features, "order_days_active")), 1.0)
+    net = np.clip(np.nan_to_num(numbers_of(features, "net_order_total")), 0.0, _MOST_MONEY)
+    value: Floats = net / days
+    return value
 
 
 def _summary(features: FeatureRows, least: float) -> "pa.Table":
     """Return what the models ask for, in days; each row by itself."""
     import pyarrow as pa
 
-    frequency = np.maximum(np.nan_to_num(numbers_of(features, "order_days_active")) - 1.0, 0.0)
-    length = np.maximum(np.nan_to_num(numbers_of(features, "order_first_touch")), 0.0)
+    days = np.clip(np.nan_to_num(numbers_of(features, "order_days_active")), 1.0, _MOST_DAYS)
+    length = np.clip(np.nan_to_num(numbers_of(features, "order_first_touch")), 0.0, _MOST_DAYS)
     since_last = np.nan_to_num(numbers_of(features, "order_recency"))
+    recency = np.clip(length - since_last, 0.0, length)
     # Several orders of one day are one purchase, whatever their times.
-    recency = np.where(frequency > 0.0, np.clip(length - since_last, 0.0, length), 0.0)
+    again = (days >= 2.0) & (recency > 0.0)
+    frequency = np.where(again, np.floor(days) - 1.0, 0.0)
+    recency = np.where(again, recency, 0.0)
     value = _value_of_purchases(features) if least else np.zeros_like(frequency)
     return pa.table(
         {

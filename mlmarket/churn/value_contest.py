@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from mlmarket.churn.value_learners import AmountLearner, Lesson
+from mlmarket.churn.value_learners import AmountLearner, Lesson, MeanOf
 from mlmarket.errors import DataContractError
 from mlmarket.evaluation import (
     Interval,
@@ -301,14 +301,18 @@ def hold_amount_contest(
 def _judge(exam: Exam, candidates: AmountCandidates, absent: dict[str, str]) -> AmountFold:
     predicted: dict[str, Floats] = {}
     seasons: dict[str, float] = {}
+    fitted: dict[str, AmountLearner] = {}
     for name in (*candidates.baselines, *candidates.challengers):
         try:
-            learner = candidates.make(name).fit(exam.lesson)
+            learner = fitted.get(name) or candidates.make(name).fit(exam.lesson)
         except DataContractError as error:
             if name in candidates.baselines:
                 raise
             absent.setdefault(name, error.what)
             continue
+        if isinstance(learner, MeanOf):
+            # Its parts have learned from the same rows, and need not do so again.
+            fitted.update(learner.parts)
         predicted[name] = learner.predict(exam.lesson.present)
         if exam.season is not None:
             seasons[name] = exam.season.factor(learner)

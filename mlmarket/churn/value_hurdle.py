@@ -128,8 +128,9 @@ class Hurdle:
     r"""The probability of buying, times the value expected of those who buy.
 
     The probability is that of the purchase model: boosted trees and a logistic regression. The
-    logarithm of the value is the mean of a ridge regression and small trees; its way back to
-    currency is the smearing factor, the mean of :math:`e^{\text{residual}}`.
+    logarithm of the value is the mean of a ridge regression and small trees. Back in currency it is
+    multiplied by the smearing factor, the mean of :math:`e^{\text{residual}}`, since the mean of a
+    skewed amount lies above the middle of its logarithms.
 
     References
     ----------

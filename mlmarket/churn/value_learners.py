@@ -35,6 +35,7 @@ __all__ = [
 Floats = npt.NDArray[np.float64]
 
 _FIRST: Final = "order_first_touch"
+_WEEK: Final = 7.0
 _YEAR: Final = 365.0
 _OUTLIER: Final = 10.0
 _UPPER: Final = 0.99
@@ -176,30 +177,30 @@ def kept_from_outliers(amount: Floats) -> Floats:
 class PastRate:
     """What a contact did in the past 365 days goes on at the same pace, a little more or less.
 
-    The pace is the sum over the days that the contact is known, up to 365, drawn towards the mean
-    pace as if the contact had been known `prior` days longer. How many days of that pace follow is
-    one number for all, learned from what did follow.
+    The pace is the sum over the days that the contact is known, from `shortest` up to 365, drawn
+    towards the mean pace by one week of it. How many days of that pace follow is one number for all,
+    learned from what did follow.
 
     Parameters
     ----------
     column : str
         Of the features: the sum over 365 days.
-    prior : float, default 90
-        Weight of the mean pace, in days.
+    shortest : float, default 90
+        Days that everybody counts as known: one order yesterday is no pace.
     """
 
     name = "past_rate"
     _FILE: Final = "past_rate.json"
 
-    def __init__(self, column: str, *, prior: float = 90.0) -> None:
+    def __init__(self, column: str, *, shortest: float = 90.0) -> None:
         self.column = column
-        self.prior = prior
+        self.shortest = shortest
         self._mean = float("nan")
         self._days = float("nan")
 
     def _sums(self, features: FeatureRows) -> tuple[Floats, Floats]:
         total = np.maximum(np.nan_to_num(numbers_of(features, self.column)), 0.0)
-        return total, np.clip(np.nan_to_num(numbers_of(features, _FIRST)), 1.0, _YEAR)
+        return total, np.clip(np.nan_to_num(numbers_of(features, _FIRST)), self.shortest, _YEAR)
 
     def fit(self, lesson: Lesson) -> Self:
         """Learn the mean pace, and how much of it follows; see :class:`AmountLearner`."""
@@ -211,7 +212,7 @@ class PastRate:
 
     def _pace(self, features: FeatureRows) -> Floats:
         total, known = self._sums(features)
-        pace: Floats = (total + self.prior * self._mean) / (known + self.prior)
+        pace: Floats = (total + _WEEK * self._mean) / (known + _WEEK)
         return pace
 
     def predict(self, features: FeatureRows) -> Floats:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
-from numpy.typing import ArrayLike
+import numpy as np
+import numpy.typing as npt
 
 from mlmarket.churn.value_btyd import BuyTillYouDieAmounts
 from mlmarket.churn.value_contest import (
@@ -253,13 +254,13 @@ class _ValuePredictor(SnapshotPredictor):
             )
         horizon = self._judged_after(market, ordered)
         until = ordered[-1] + horizon
-        refuse_open_windows(market, _ORDER, cutoffs=ordered, horizon=horizon, known_at=None)
+        # Whoever judges knows all there is: a window that ended on a day without orders is closed.
+        now = max(until, label_complete_until(market, _ORDER))
+        refuse_open_windows(market, _ORDER, cutoffs=ordered, horizon=horizon, known_at=now)
         plan = self._planned(market, until, horizon)
         if plan is None or not (last := plan.closed_at(ordered[-1])):
             raise declined_to_judge(self.name, horizon)
         plan = replace(plan, origins=ordered, cutoffs=last)
-        # Whoever judges knows all there is: a window that ended on a day without orders is closed.
-        now = max(until, label_complete_until(market, _ORDER))
         study = self._open(market, plan, known_at=now, present=ordered[-1])
         with one_thread():
             contest = self._contest(study, "value")
@@ -280,33 +281,27 @@ class _ValuePredictor(SnapshotPredictor):
         """
         return self._require_fitted().answer(batch, self._columns)
 
-    def total(self, numbers: ArrayLike, *, level: float = 0.9) -> Interval:
-        """Return what a group is expected to be worth together, with an interval.
+    def total(self, numbers: npt.NDArray[np.float64]) -> Interval:
+        """Return what some contacts are expected to be worth together, with a 90 % interval.
 
         Parameters
         ----------
-        numbers : array-like of shape (n,)
-            Expected values of its contacts, from this model.
-        level : float, default 0.9
-            Coverage of the interval.
+        numbers : ndarray of float64, shape (contacts,)
+            Their expected values, from this model.
 
         Returns
         -------
         Interval
             From each contact's own chance, and from how far totals missed at past origins; both
             were measured on the horizon that was judged.
-
-        Raises
-        ------
-        ConfigurationError
-            Where an argument is unusable.
         """
         evidence = self.evidence_
+        if not numbers.size:
+            return Interval(0.0, 0.0, 0.0, 0.9)
         return expected_value_total(
             numbers,
             dispersion=evidence.dispersion or 0.0,
             relative_error=evidence.relative_error,
-            level=level,
         )
 
     def save(self, folder: Path) -> None:
@@ -480,6 +475,7 @@ class _ValuePredictor(SnapshotPredictor):
             folds=contest.scores(),
             baseline=contest.baseline,
             chosen=contest.chosen,
+            challenger=contest.challenger,
             gain=contest.gain,
             verdict=amount_verdict_in_words(contest),
             calibration=None,

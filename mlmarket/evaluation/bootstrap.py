@@ -24,12 +24,15 @@ from mlmarket.evaluation.metrics import (
 )
 from mlmarket.evaluation.resampling import Draws, placements
 from mlmarket.evaluation.value_metrics import (
+    DECILES,
     VALUE_METRICS,
     Concentration,
+    decile_error,
     mean_absolute_error,
     normalised_gini,
     row_absolute_error,
     row_tweedie_deviance,
+    total_bias,
     tweedie_deviance,
 )
 
@@ -92,7 +95,7 @@ def bootstrap(
 
     * ``log_loss``, ``brier_score``, ``mean_absolute_error`` and ``tweedie_deviance`` are means: sums of each contact are resampled, percentiles
       of the resampled means are the bounds.
-    * ``expected_calibration_error`` keeps the bins of the data. Noise makes the error too large,
+    * ``expected_calibration_error`` and ``decile_error`` keep the bins of the data. Noise makes the error too large,
       in the data and again in their resamples; the bounds are those of the basic bootstrap with
       the noise of the data taken out of what is resampled, widened to the value where they miss
       it. In simulations they held the truth in 89 to 98 % of cases at a level of 95 %.
@@ -150,11 +153,14 @@ def bootstrap(
         return _logit_normal(value, spread, level)
     n_bins = _calibration_bins(metric)
     if n_bins is not None:
-        low, high = draw.calibration_bounds(value, n_bins, labels, [predictions])
-        return Interval(value, max(low, 0.0), high, level)
+        unit = _unit(metric, labels)
+        low, high = draw.calibration_bounds(value * unit, n_bins, labels, [predictions])
+        return Interval(value, max(low / unit, 0.0), high / unit, level)
     row_loss = _ROW_LOSSES.get(metric)
     if row_loss is not None:
         samples = draw.means(row_loss(labels, predictions))
+    elif metric is total_bias:
+        samples = draw.ratios(predictions - labels, labels)
     elif metric is normalised_gini:
         samples = draw.computed(Concentration(labels, predictions).gini)
     else:
@@ -229,11 +235,14 @@ def paired_difference(  # noqa: PLR0913  a comparison has one argument more than
         return Interval(value, max(value - reach, -1.0), min(value + reach, 1.0), level)
     n_bins = _calibration_bins(metric)
     if n_bins is not None:
-        bounds = draw.calibration_bounds(value, n_bins, labels, [first, second])
-        return Interval(value, *bounds, level)
+        unit = _unit(metric, labels)
+        low, high = draw.calibration_bounds(value * unit, n_bins, labels, [first, second])
+        return Interval(value, low / unit, high / unit, level)
     row_loss = _ROW_LOSSES.get(metric)
     if row_loss is not None:
         samples = draw.means(row_loss(labels, first) - row_loss(labels, second))
+    elif metric is total_bias:
+        samples = draw.ratios(first - second, labels)
     elif metric is normalised_gini:
         ours, theirs = Concentration(labels, first).gini, Concentration(labels, second).gini
         samples = draw.computed(lambda weights: ours(weights) - theirs(weights))
@@ -248,12 +257,19 @@ def _pair(metric: Metric, y: ArrayLike, p: ArrayLike, name: str) -> tuple[FloatA
 
 
 def _calibration_bins(metric: Metric) -> int | None:
-    """Return the number of bins where the measure is the calibration error."""
+    """Return the number of bins where the measure is a calibration error."""
     if metric is expected_calibration_error:
         return CALIBRATION_BINS
+    if metric is decile_error:
+        return DECILES
     if isinstance(metric, partial) and metric.func is expected_calibration_error:
         return int(metric.keywords.get("n_bins", CALIBRATION_BINS))
     return None
+
+
+def _unit(metric: Metric, labels: FloatArray) -> float:
+    """Return what a calibration error is a share of: of amounts, their mean."""
+    return float(labels.mean()) if metric is decile_error else 1.0
 
 
 def _quantile_of_normal(level: float) -> float:

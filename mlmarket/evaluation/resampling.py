@@ -72,10 +72,25 @@ class Draws:
         ndarray of float64, shape (n_resamples,)
             The means.
         """
-        sums = np.column_stack([self.sums(row_values), self.sums(np.ones(row_values.size))])
-        totals = self.totals(sums)
-        means: FloatArray = totals[:, 0] / totals[:, 1]
-        return means
+        return self.ratios(row_values, np.ones(row_values.size))
+
+    def ratios(self, above: FloatArray, below: FloatArray) -> FloatArray:
+        """Return the sum of one column over that of another, of the rows of the drawn contacts.
+
+        Parameters
+        ----------
+        above, below : ndarray of shape (n,)
+            The columns.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_resamples,)
+            NaN where the sum below is zero.
+        """
+        totals = self.totals(np.column_stack([self.sums(above), self.sums(below)]))
+        nothing = totals[:, 1] == 0.0
+        ratios: FloatArray = totals[:, 0] / np.where(nothing, np.nan, totals[:, 1])
+        return ratios
 
     def calibration_bounds(
         self, value: float, n_bins: int, y: FloatArray, predictions: Sequence[FloatArray]

@@ -15,6 +15,7 @@ from mlmarket.evaluation.bins import equal_count_bins
 from mlmarket.evaluation.checks import FloatArray, as_value_pair, as_weights
 
 __all__ = [
+    "DECILES",
     "VALUE_METRICS",
     "Concentration",
     "decile_error",
@@ -26,7 +27,8 @@ __all__ = [
     "tweedie_deviance",
 ]
 
-_DECILES: Final = 10
+DECILES: Final = 10
+"""Bins of the decile error."""
 _FLOOR: Final = 1e-3
 """Predictions count as at least this share of the mean of what happened, where a ratio is taken."""
 
@@ -254,7 +256,7 @@ def decile_error(
     observed, predictions = as_value_pair(actual, predicted)
     given = None if sample_weight is None else as_weights(sample_weight, observed.size)
     weights = as_weights(sample_weight, observed.size)
-    bins = equal_count_bins(predictions, _DECILES, given)
+    bins = equal_count_bins(predictions, DECILES, given)
     excess = np.bincount(bins, weights=weights * (predictions - observed))
     total = float(weights @ observed)
     return float(np.abs(excess).sum()) / total if total > 0.0 else float("nan")

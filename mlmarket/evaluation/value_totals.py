@@ -16,6 +16,10 @@ VARIANCE_POWER: Final = 1.5
 """How the variance of a contact's value grows with its expectation."""
 
 
+_CERTAIN: Final = 1e-9
+"""Of the total: a narrower spread is none, and too narrow for the quantiles of a Gamma distribution."""
+
+
 def value_dispersion(actual: ArrayLike, predicted: ArrayLike) -> float:
     r"""Return how much single contacts differ from what was expected of them.
 
@@ -124,7 +128,7 @@ def expected_value_total(
     variance = value_own_chance(values, dispersion=dispersion)
     total = math.fsum(as_values(values, "values"))
     variance += (total * relative_error) ** 2
-    if variance == 0.0:
+    if variance <= (_CERTAIN * total) ** 2:
         return Interval(total, total, total, level)
     tail = (1.0 - level) / 2.0
     low, high = gammaincinv(total**2 / variance, [tail, 1.0 - tail]) * variance / total

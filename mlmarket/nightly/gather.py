@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mlmarket.evaluation import expected_total, log_loss, roc_auc
+from mlmarket.evaluation import expected_total, expected_value_total, log_loss, roc_auc
 from mlmarket.features import Behaviour, label_complete_until
-from mlmarket.features.labels import compile_label
+from mlmarket.features.labels import VALUE, compile_label, compile_value_label
 from mlmarket.market import Market
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.time import day_start, parse_duration
@@ -183,17 +183,25 @@ def _promise(
     scored = read_predictions(path, columns=columns).contacts.drop_null()
     if not scored.num_rows:
         return None
-    probability = np.asarray(scored.column(card["column"]).to_numpy(), dtype=np.float64)
-    outcome = outcomes.of(scored.column(CONTACT_ID), label, start, horizon)
-    both = 0 < outcome.sum() < len(outcome)
+    numbers = np.asarray(scored.column(card["column"]).to_numpy(), dtype=np.float64)
+    people = scored.column(CONTACT_ID)
+    error = float(card["relative_error"])
+    if card.get("unit") == "currency":
+        came = outcomes.worth_of(people, start, horizon)
+        spread = float(card.get("dispersion") or 0.0)
+        promised = expected_value_total(numbers, dispersion=spread, relative_error=error)
+    else:
+        came = outcomes.of(people, label, start, horizon)
+        promised = expected_total(numbers, relative_error=error)
+    both = card.get("unit") != "currency" and 0 < came.sum() < len(came)
     return MaturedPromise(
         night=day,
         predictor=name,
-        people=len(outcome),
-        promised=expected_total(probability, relative_error=float(card["relative_error"])),
-        observed=int(outcome.sum()),
-        log_loss=log_loss(outcome, probability) if both else float("nan"),
-        auc=roc_auc(outcome, probability) if both else float("nan"),
+        people=len(came),
+        promised=promised,
+        observed=round(float(np.sort(came).sum())),
+        log_loss=log_loss(came, numbers) if both else float("nan"),
+        auc=roc_auc(came, numbers) if both else float("nan"),
     )
 
 
@@ -223,3 +231,17 @@ class _Outcomes:
         ids = did.to_pyarrow().column(CONTACT_ID).combine_chunks().cast(people.type)
         happened = np.asarray(pc.is_in(people, value_set=ids).to_numpy(), dtype=bool)
         return (~happened if label.negated else happened).astype(np.float64)
+
+    def worth_of(
+        self, people: "pa.ChunkedArray", start: datetime, horizon: timedelta
+    ) -> npt.NDArray[np.float64]:
+        """Return what each of them bought within the horizon, less what came back."""
+        import pyarrow.compute as pc
+
+        bought = compile_value_label(
+            self.market, at=start, horizon=horizon, known_at=self._as_of
+        ).to_pyarrow()
+        ids = bought.column(CONTACT_ID).combine_chunks().cast(people.type)
+        place = pc.index_in(people, value_set=ids)
+        worth = bought.column(VALUE).combine_chunks().take(place.combine_chunks())
+        return np.asarray(pc.fill_null(worth, 0.0).to_numpy(zero_copy_only=False), np.float64)

@@ -95,8 +95,8 @@ class Retention:
         response = self.settings.response
         low, high = (1.0 - _DOUBT) * response, min((1.0 + _DOUBT) * response, 1.0)
         return (
-            f"{self.currency} saved after costs, if {response:.1%} of those who would leave stay; "
-            f"range for {low:.1%} to {high:.1%}"
+            f"{self.currency} saved after costs, if {100.0 * response:.3g} % of those who would "
+            f"leave stay; the range is for {100.0 * low:.3g} to {100.0 * high:.3g} %"
         )
 
 

@@ -303,6 +303,7 @@ def _card(predictor: BatchPredictor) -> dict[str, Any]:
         "column": predictor.headline.column,
         "unit": predictor.headline.unit,
         "relative_error": predictor.evidence_.relative_error,
+        "dispersion": predictor.evidence_.dispersion,
     }
     # What it promises can be counted once its window has closed.
     if isinstance(predictor, SnapshotPredictor) and predictor.headline.counts:

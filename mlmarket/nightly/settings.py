@@ -30,9 +30,11 @@ __all__ = [
 ]
 
 BUILT_IN: Final[Mapping[str, tuple[str, ...]]] = {
-    "purchase": ("horizon", "eligible", "features"),
-    "churn": ("horizon", "eligible", "features"),
+    "purchase": ("horizon", "eligible", "features", "needs"),
+    "churn": ("horizon", "eligible", "features", "needs"),
     "value": ("horizon", "eligible", "features", "extrapolate"),
+    "next_order": ("least_chance",),
+    "replenishment": ("least_chance", "items"),
     "subscription": ("horizon", "starts", "ends", "features"),
 }
 """Questions of mlmarket's own, and what may be said about each."""
@@ -63,8 +65,15 @@ class PredictSettings(Settings):
         by default all that the tables allow and all that is declared.
     estimator : str, optional
         ``module:function`` that returns a scikit-learn classifier, in place of the default model.
+    needs : dict of str to int, optional
+        For ``purchase`` and ``churn``: what data models need before they are tried.
     starts, ends : str, optional
         What begins and what ends a contract, for ``subscription`` only.
+    least_chance : float, optional
+        For ``next_order`` and ``replenishment``: probability of an order within 90 days below which
+        no date is named.
+    items : int, optional
+        For ``replenishment``: items named to a contact at most.
     extrapolate : bool, optional
         For ``value`` only: whether to answer for a horizon of which no window is closed.
     enabled : bool, default True
@@ -76,9 +85,12 @@ class PredictSettings(Settings):
     eligible: str | None = None
     features: Annotated[list[str], Field(min_length=1)] | None = None
     estimator: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
+    needs: dict[str, int] | None = None
     starts: str | None = None
     ends: str | None = None
     extrapolate: bool | None = None
+    least_chance: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    items: Annotated[int, Field(ge=1)] | None = None
     enabled: bool = True
 
 

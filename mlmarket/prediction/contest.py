@@ -6,8 +6,8 @@ zero. Of several challengers the first is the one that is tried, unless another 
 smallest of many losses is partly luck.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -25,7 +25,7 @@ from mlmarket.prediction.evidence import FoldScore, TotalScore
 from mlmarket.prediction.learner import Blend, Learner
 from mlmarket.prediction.training import Rows, Snapshots, TrainingPlan, learn_from
 
-__all__ = ["Candidates", "Contest", "Fold", "Preference", "run_contest"]
+__all__ = ["Candidates", "Contest", "Fold", "Preference", "decide", "run_contest"]
 
 Floats = npt.NDArray[np.float64]
 Maker = Callable[[], Learner]
@@ -50,10 +50,21 @@ class Candidates:
     challengers: Mapping[str, Maker]
     baselines: Mapping[str, Maker]
 
-    @property
-    def default(self) -> str:
-        """The challenger that is tried unless another clearly beats it."""
-        return next(iter(self.challengers))
+    def limited_to(self, names: Collection[str]) -> "Candidates":
+        """Return the same contest with fewer challengers.
+
+        Parameters
+        ----------
+        names : collection of str
+            Those that may stand in it; without one the best simple rule is used.
+
+        Returns
+        -------
+        Candidates
+            With all the simple rules.
+        """
+        kept = {name: make for name, make in self.challengers.items() if name in names}
+        return replace(self, challengers=kept)
 
     def make(self, name: str) -> Learner:
         """Return a new learner.
@@ -118,7 +129,8 @@ class Contest:
     folds : tuple of Fold
         By origin.
     challenger, baseline, chosen : str
-        The model, the best simple rule, and which of the two is used.
+        The model, the best simple rule, and which of the two is used. Where no model was allowed
+        to stand, the first is the second.
     gain : Interval
         Log loss the challenger saves over the baseline.
     calibrator : Calibrator
@@ -214,14 +226,32 @@ def run_contest(snapshots: Snapshots, plan: TrainingPlan, candidates: Candidates
         fold = _judge(snapshots, plan, candidates, origin)
         if fold is not None:
             folds.append(fold)
-    if not folds:
-        return None
+    return decide(folds, plan, candidates) if folds else None
+
+
+def decide(folds: Sequence[Fold], plan: TrainingPlan, candidates: Candidates) -> Contest:
+    """Choose by what candidates said at every origin.
+
+    Parameters
+    ----------
+    folds : sequence of Fold
+        At least one, ascending by origin; each with a probability of every candidate.
+    plan : TrainingPlan
+        The origins.
+    candidates : Candidates
+        Who took part.
+
+    Returns
+    -------
+    Contest
+        How it went.
+    """
     draws = _draws(folds)
-    challenger, preference = _best_challenger(draws, candidates)
     baseline = _best_baseline(draws, list(candidates.baselines))
+    challenger, preference = _best_challenger(draws, candidates, otherwise=baseline)
     gain = draws.saving(challenger, over=baseline)
     chosen = challenger if gain.low > 0.0 else baseline
-    folds, calibrator, calibrated = _calibrate(folds, plan, chosen)
+    folds, calibrator, calibrated = _calibrate(list(folds), plan, chosen)
     return Contest(
         folds=tuple(folds),
         challenger=challenger,
@@ -273,12 +303,16 @@ def _draws(folds: Sequence[Fold]) -> LossDraws:
     )
 
 
-def _best_challenger(draws: LossDraws, candidates: Candidates) -> tuple[str, Preference | None]:
+def _best_challenger(
+    draws: LossDraws, candidates: Candidates, *, otherwise: str
+) -> tuple[str, Preference | None]:
     """Return the default challenger, or the one that beats it most clearly.
 
     With each challenger more there is one more chance to be better by luck, so each has to be
     better at a level that leaves the same chance to all of them together (Bonferroni).
     """
+    if not candidates.challengers:
+        return otherwise, None
     default, *others = candidates.challengers
     level = 1.0 - (1.0 - _LEVEL) / max(len(others), 1)
     gains = {name: draws.saving(name, over=default, level=level) for name in others}

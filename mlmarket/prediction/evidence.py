@@ -122,6 +122,8 @@ class Evidence:
     seasonal_factor : float, optional
         By which predictions are multiplied because of the season; None where the history does not
         show that it would help.
+    challenger : str, default ""
+        The model that stood against the simple rules, used or not.
     """
 
     predictor: str
@@ -148,6 +150,7 @@ class Evidence:
     deciles: ValueDeciles | None = None
     dispersion: float | None = None
     seasonal_factor: float | None = None
+    challenger: str = ""
 
     def to_frame(self) -> "pd.DataFrame":
         """Return the folds as a frame.

@@ -236,6 +236,7 @@ def sum_up(study: Study, contest: Contest, rows: Rows) -> Evidence:
         folds=folds,
         baseline=contest.baseline,
         chosen=contest.chosen,
+        challenger=contest.challenger,
         gain=contest.gain,
         verdict=gain_in_words(contest),
         calibration=calibration_curve(label, probability),

@@ -18,6 +18,7 @@ from mlmarket.evaluation import Interval, expected_total
 from mlmarket.features import Feature, SnapshotSpec
 from mlmarket.features.labels import refuse_open_windows
 from mlmarket.market.time import to_utc
+from mlmarket.prediction.contest import Candidates
 from mlmarket.prediction.evidence import Evidence
 from mlmarket.prediction.fitted import Fitted, read_card
 from mlmarket.prediction.predictor import Headline, Schema
@@ -192,15 +193,16 @@ class SupervisedPredictor(SnapshotPredictor):
         to_utc(as_of)
         self._require_tables(market)
         plan = self._plan(market, as_of)
-        study = self._open(market, plan, known_at=as_of)
+        candidates, limits = self.admitted(market, as_of=as_of)
+        study = self._open(market, plan, candidates, known_at=as_of)
         contest = hold_contest(study)
         rows = study.snapshots.at(plan.cutoffs)
-        learner = learn_from(self.question.candidates.make(contest.chosen), rows)
+        learner = learn_from(candidates.make(contest.chosen), rows)
         fitted = Fitted(
             learner=learner,
             calibrator=contest.calibrator,
             features=study.spec.features,
-            evidence=sum_up(study, contest, rows),
+            evidence=_with_limits(sum_up(study, contest, rows), limits),
             as_of=as_of,
         )
         latest = fitted.probability(study.snapshots.at(plan.cutoffs[-1:]).features)
@@ -250,8 +252,33 @@ class SupervisedPredictor(SnapshotPredictor):
         last = plan.closed_at(ordered[-1])
         if not last:
             raise declined_to_judge(question.name, question.horizon)
-        study = self._open(market, replace(plan, cutoffs=last), known_at=None)
-        return sum_up(study, hold_contest(study), study.snapshots.at(last, known_at=ordered[-1]))
+        candidates, limits = self.admitted(market, as_of=ordered[-1])
+        study = self._open(market, replace(plan, cutoffs=last), candidates, known_at=None)
+        rows = study.snapshots.at(last, known_at=ordered[-1])
+        return _with_limits(sum_up(study, hold_contest(study), rows), limits)
+
+    def admitted(self, market: "Market", *, as_of: datetime) -> tuple[Candidates, tuple[str, ...]]:
+        """Return who may take part in the contest, given what the tables hold.
+
+        Parameters
+        ----------
+        market : Market
+            The tables.
+        as_of : datetime
+            Rows after it are not looked at.
+
+        Returns
+        -------
+        tuple of (Candidates, tuple of str)
+            All of them, unless a kind of question knows better; and why there are no more.
+
+        Raises
+        ------
+        DeclinedError
+            Where the tables cannot carry any answer.
+        """
+        _ = market, as_of
+        return self.question.candidates, ()
 
     def answer(self, batch: "pa.RecordBatch") -> "pa.Table":
         """Return the answers for some rows of features.
@@ -328,12 +355,23 @@ class SupervisedPredictor(SnapshotPredictor):
             raise NotFittedError(text)
         return self._fitted
 
-    def _open(self, market: "Market", plan: TrainingPlan, *, known_at: datetime | None) -> Study:
+    def _open(
+        self,
+        market: "Market",
+        plan: TrainingPlan,
+        candidates: Candidates,
+        *,
+        known_at: datetime | None,
+    ) -> Study:
         return open_study(
             market,
-            self.question,
+            replace(self.question, candidates=candidates),
             plan,
             features=self.features,
             known_at=known_at,
             most_rows=self.most_rows,
         )
+
+
+def _with_limits(evidence: Evidence, limits: Sequence[str]) -> Evidence:
+    return replace(evidence, limits=(*limits, *evidence.limits))

@@ -23,6 +23,11 @@ MODEL_NAMES: Final = {
     "hurdle": "the hurdle model alone",
     "poisson_trees": "the Poisson trees",
     "buy_till_you_die": "the buy-till-you-die model (BG/NBD and Gamma-Gamma)",
+    "tenure_hazard": "the share that ended at each month of a contract",
+    "hazard": "the model (monthly hazards of boosted trees and logistic regression)",
+    "logistic_hazard": "the logistic hazard alone",
+    "tree_hazard": "the hazard of boosted trees alone",
+    "direct": "the classifier of the whole horizon",
 }
 """What readers of a report call each model."""
 
@@ -48,7 +53,9 @@ def gain_in_words(contest: Contest) -> str:
     model, rule = _called(contest.challenger), _called(contest.baseline)
     gain = contest.gain
     interval = f"95 % interval {gain.low:+.4f} to {gain.high:+.4f}, {len(contest.folds)} origins"
-    if contest.chosen == contest.challenger:
+    if contest.challenger == contest.baseline:
+        text = f"Used is {rule}: no model was tried."
+    elif contest.chosen == contest.challenger:
         text = (
             f"Used is {model}: against {rule} it saves {gain.value:.4f} of log loss a contact "
             f"({interval})."

@@ -168,8 +168,9 @@ def _deciles(deciles: ValueDeciles, id_prefix: str) -> Chart:
 def _folds(evidence: Evidence, id_prefix: str) -> Chart:
     frame = evidence.to_frame()
     rivals = [fold.model for fold in evidence.folds if fold.model != evidence.baseline]
+    stood = [evidence.challenger] if evidence.challenger in rivals else rivals
     # The last model of a contest is the one that stands against the rules.
-    rival = evidence.chosen if evidence.chosen in rivals else (rivals or [""])[-1]
+    rival = evidence.chosen if evidence.chosen in rivals else (stood or [""])[-1]
     shown = [rival, evidence.baseline]
     frame = frame[frame["model"].isin(shown) & (frame["metric"] == evidence.metric)].sort_values(
         "model", key=lambda names: names.map(shown.index), kind="stable"

@@ -92,10 +92,10 @@ def earlier(now) -> datetime:
 @pytest.fixture(scope="session")
 def purchase(shop, earlier) -> PurchaseModel:
     """Return a purchase model that stands at the moment in the middle."""
-    return PurchaseModel("30D").fit(shop, as_of=earlier)
+    return PurchaseModel("30D", needs={"buyers": 100}).fit(shop, as_of=earlier)
 
 
 @pytest.fixture(scope="session")
 def churn(shop, now) -> ChurnModel:
     """Return a churn model of today."""
-    return ChurnModel("45D").fit(shop, as_of=now)
+    return ChurnModel("45D", needs={"buyers": 100}).fit(shop, as_of=now)

@@ -14,7 +14,7 @@ MONTH = 30.0
 def hazard_of(tenure, basic, logins_a_week):
     """Return the chance to end within 30 days, by days of tenure, plan and habit."""
     months = np.asarray(tenure) / MONTH
-    return expit(-2.1 - 0.6 * np.log1p(months) + 0.9 * basic - 0.9 * np.log(logins_a_week))
+    return expit(-2.1 - 0.6 * np.log1p(months) + 1.4 * basic - 1.2 * np.log(logins_a_week))
 
 
 def chance_of(tenure, basic, logins_a_week, horizon):

@@ -73,7 +73,7 @@ def _with_another_future(tables, as_of):
 @pytest.mark.parametrize("change", [_without_future, _with_another_future])
 def test_rows_after_as_of_change_nothing(change, purchase, tables, shop, earlier, now):
     changed = Market.from_tables(**change(tables, earlier), now=now)
-    model = PurchaseModel("30D").fit(changed, as_of=earlier)
+    model = PurchaseModel("30D", needs={"buyers": 100}).fit(changed, as_of=earlier)
     _assert_same(_all_of(model, changed, earlier), _all_of(purchase, shop, earlier))
 
 
@@ -82,7 +82,7 @@ def test_neither_the_order_of_rows_nor_threads_change_a_byte(purchase, tables, s
     market = Market.from_tables(**mixed, now=now)
     backend = market.table("orders").get_backend()
     backend.raw_sql("SET threads = 1")
-    model = PurchaseModel("30D").fit(market, as_of=earlier)
+    model = PurchaseModel("30D", needs={"buyers": 100}).fit(market, as_of=earlier)
     _assert_same(_all_of(model, market, earlier), _all_of(purchase, shop, earlier))
 
 
@@ -96,7 +96,7 @@ def test_the_model_beats_the_rules_of_thumb_or_steps_back(purchase):
 
 def test_where_everybody_buys_alike_the_baseline_is_used(simulated_shop, now):
     market = Market.from_tables(**simulated_shop(seed=2, alike=True), now=now)
-    model = PurchaseModel("30D").fit(market, as_of=now)
+    model = PurchaseModel("30D", needs={"buyers": 100}).fit(market, as_of=now)
     assert model.evidence_.chosen == "base_rate"
     assert "does not beat it" in model.evidence_.verdict
     frame = model.predict(market, as_of=now).to_frame()
@@ -201,7 +201,42 @@ def test_a_shop_in_which_everybody_buys_is_declined(now):
     )
     market = Market.from_tables(orders=orders, now=now)
     with pytest.raises(DeclinedError, match="no origin at which it could be judged"):
+        PurchaseModel(needs={"fewest_buyers": 1}).fit(market, as_of=now)
+
+
+def test_a_shop_of_three_customers_is_declined_with_the_reason(now):
+    days = pd.date_range(now - 150 * DAY, now, freq="7D").tz_localize(None)
+    orders = pd.DataFrame(
+        [(who, f"{who}{day}", day) for who in "abc" for day in days],
+        columns=["contact_id", "order_id", "ordered_at"],
+    )
+    market = Market.from_tables(orders=orders, now=now)
+    with pytest.raises(DeclinedError, match="3 contacts ordered, 50 are needed"):
         PurchaseModel().fit(market, as_of=now)
+    assert "50 are needed" in PurchaseModel().shortfall(market, as_of=now)
+
+
+def test_little_data_is_left_to_buying_until_leaving_and_says_so(shop, now):
+    evidence = PurchaseModel("30D").fit(shop, as_of=now).evidence_
+    models = {fold.model for fold in evidence.folds}
+    assert "beta_geo" in models
+    assert not models & {"blend", "boosted_trees", "logistic"}
+    assert evidence.limits[0].startswith("Only buy-till-you-die models and simple rules are tried.")
+
+
+def test_where_nobody_comes_back_only_rules_are_tried(shop, now):
+    wants = {"repeaters": 100_000}
+    fitted = PurchaseModel("30D", needs=wants).fit(shop, as_of=now)
+    evidence = fitted.evidence_
+    assert evidence.chosen == evidence.baseline
+    assert evidence.verdict.endswith("no model was tried.")
+    assert evidence.gain.value == 0.0
+
+
+def test_what_a_team_needs_is_kept_on_the_card(shop, now, tmp_path):
+    fitted = PurchaseModel("30D", needs={"buyers": 100}).fit(shop, as_of=now)
+    fitted.save(tmp_path)
+    assert PurchaseModel.load(tmp_path).parameters["needs"] == {"buyers": 100}
 
 
 def test_a_night_runs_both_with_their_settings():

@@ -82,7 +82,7 @@ def test_a_thin_tenure_is_drawn_towards_the_overall_share():
     assert table.hazard_[30] == pytest.approx(0.1, abs=0.001)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(
     tenure=st.floats(0, 5000),
     logins=st.floats(0, 1000) | st.just(float("nan")),

@@ -33,10 +33,17 @@ returns = "amount < 0"
 source = "tables/consents.parquet"
 timezone = "UTC"
 
+[predict.purchase]
+needs = {buyers = 50, span_days = 90, regulars = 5}
+
 [predict.churn]
 horizon = "30D"
+needs = {buyers = 50, span_days = 90, regulars = 5}
 
 [predict.value]
+enabled = false
+
+[predict.next_order]
 enabled = false
 
 [segments]

@@ -46,7 +46,7 @@ def synthetic_orders(contacts, seed):
 @pytest.fixture(scope="session")
 def purchase():
     market = Market.from_tables(orders=synthetic_orders(300, seed=7), now=NIGHT)
-    model = PurchaseModel(horizon="30D")
+    model = PurchaseModel(horizon="30D", needs={"buyers": 100})
     model.folds, model.most_cutoffs = 3, 6
     model.fit(market, as_of=NIGHT)
     tonight = model.predict(market, as_of=NIGHT)

@@ -4,6 +4,7 @@ import numpy as np
 
 from mlmarket.evaluation import CalibrationCurve, GainTable
 from mlmarket.reporting.charts import charts_of
+from mlmarket.reporting.headline import model_name
 
 
 def titles(charts):
@@ -56,7 +57,8 @@ def test_evidence_without_rows_has_no_pictures(purchase):
 
 def test_the_model_is_drawn_against_the_rule_even_where_the_rule_won(purchase, rule):
     drawn = charts_of(rule, id_prefix="p")[3].svg
-    assert "<!-- the model -->" in drawn
+    stood = model_name(rule.evidence.challenger).partition(" (")[0]
+    assert f"<!-- {stood} -->" in drawn
     assert f"<!-- {'the recency rule'} -->" in drawn
     assert charts_of(purchase, id_prefix="p")[3].svg == drawn
 

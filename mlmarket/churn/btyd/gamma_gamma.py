@@ -190,7 +190,7 @@ def _sample(frequency: Floats, value: Floats) -> Sample:
         scale=np.array([1.0, 1.0, mean]),
         centre=np.array([2.0, 3.0, 1.0]),
         constant=-frequency.size * float(np.log(mean)),
-        contacts=float(max(frequency.size, 1)),
+        contacts=float(frequency.size),
         informative=float(frequency.size),
     )
 

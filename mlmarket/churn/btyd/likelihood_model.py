@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["LikelihoodModel", "ParameterDraws", "Sample"]
 
 _LEARNED: Final = ("log_likelihood_", "converged_", "message_", "iterations_", "contacts_")
-_FEW: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,10 +217,11 @@ class LikelihoodModel:
         return message
 
     def _refuse_too_little(self, sample: Sample) -> None:
-        if self.penalty > 0.0 or sample.informative >= len(self.names):
+        enough = self.penalty > 0.0 or sample.informative >= len(self.names)
+        if enough and sample.contacts > 0.0:
             return
         found = round(sample.informative)
-        people = f"{round(sample.contacts):,} contact{'s' if sample.contacts > 1 else ''}"
+        people = f"{round(sample.contacts):,} contact{'' if sample.contacts == 1.0 else 's'}"
         raise DataContractError(
             f"{found} of {people} {self._informative}.",
             f"{type(self).__name__} has {len(self.names)} parameters, which cannot be learned from "
@@ -341,6 +341,7 @@ class LikelihoodModel:
         ConfigurationError
             Where the model is not fitted.
         """
+        self.require_fitted()
         learned = {name.rstrip("_"): getattr(self, name) for name in self._learned()}
         return {
             "kind": self.kind,
