@@ -115,6 +115,8 @@ def origins_of(
         planned={*moments, *(cutoff for one in moments for cutoff in plan.closed_at(one))},
     )
     for moment in moments:
+        if not plan.closed_at(moment):
+            continue
         learn = snapshots.at(plan.closed_at(moment), known_at=moment)
         yield Origin(moment, horizon, learn, snapshots.at([moment]), market)
 
@@ -147,7 +149,7 @@ def answers(origin: Origin, *, tuned: bool) -> Iterator[tuple[str, npt.NDArray[n
             predicted = learner.predict(judge.features)
             yield NAMES.get(name, name), predicted, time.process_time() - begin
             if isinstance(learner, Blend) and name in taking_part.challengers:
-                parts |= learner.predict_parts(judge.features)
+                parts = learner.predict_parts(judge.features) | parts
     for name, predicted in parts.items():
         yield NAMES[name], predicted, 0.0
     yield from buy_till_you_die(origin)

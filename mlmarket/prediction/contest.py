@@ -280,7 +280,8 @@ def _judge(
         if name not in predicted:
             challenger = learn_from(make(), learn)
             if isinstance(challenger, Blend):
-                predicted |= challenger.predict_parts(judge.features)
+                # Of two models with a part of the same name, the first one's is meant.
+                predicted = challenger.predict_parts(judge.features) | predicted
             predicted[name] = challenger.predict(judge.features)
     return Fold(origin, judge.contact_id, judge.label, predicted)
 
