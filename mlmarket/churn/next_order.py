@@ -450,7 +450,9 @@ class NextOrderModel:
         history = order_history(market, as_of=as_of)
         gate = hold_data_gate(history, as_of=as_of, horizon=_HORIZON)
         if gate.carries == "nothing":
-            why = "; ".join(one.text for one in gate.findings if not one.met)
+            why = "; ".join(
+                one.text for one in gate.findings if not one.met and one.leaves == "nothing"
+            )
             raise declined(self.name, why, "more of them, or a longer past")
         return gate
 

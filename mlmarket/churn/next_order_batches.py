@@ -1,7 +1,7 @@
 """What is answered about a bucket of contacts, in memory that does not grow with their number?"""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,12 +15,14 @@ from mlmarket.churn.next_order_answers import (
     in_one,
 )
 from mlmarket.churn.next_order_fitted import FittedHazard
-from mlmarket.churn.next_order_purchases import PurchaseFile, Window
+from mlmarket.churn.next_order_purchases import PurchaseFile, Reader, Window
 from mlmarket.churn.next_order_rows import Chunk, Known, Past, describe
 from mlmarket.churn.next_order_states import count_days
 from mlmarket.prediction.predictor import Predictions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pyarrow as pa
 
     from mlmarket.market import Market
@@ -67,25 +69,11 @@ def answers(
         file = PurchaseFile.record(market, path, window=window, by_item=by_item)
         past = Past(file, Known.of("item" if by_item else "contact"))
         facts = past.facts(_TODAY)
-        sizes: list[int] = []
-        parts = past.chunks(_slices(buckets, sizes))
-        waiting: list[Predictions] = []
-        for chunk in parts:
-            waiting.append(_answer(chunk, fitted, asked, facts, past.items))
-            sizes[0] -= 1
-            if sizes[0] == 0:
-                sizes.pop(0)
-                yield in_one(waiting)
-                waiting = []
-
-
-def _slices(buckets: "Iterable[pa.StringArray]", sizes: list[int]) -> "Iterator[pa.StringArray]":
-    """Yield parts of buckets, and note how many parts each bucket has."""
-    for people in buckets:
-        starts = range(0, max(len(people), 1), _AT_ONCE)
-        sizes.append(len(starts))
-        for start in starts:
-            yield people.slice(start, _AT_ONCE)
+        reader = Reader(file)
+        for people in buckets:
+            starts = range(0, max(len(people), 1), _AT_ONCE)
+            parts = (past.chunk(reader, people.slice(start, _AT_ONCE)) for start in starts)
+            yield in_one([_answer(part, fitted, asked, facts, past.items) for part in parts])
 
 
 def _answer(

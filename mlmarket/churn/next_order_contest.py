@@ -215,7 +215,7 @@ class Contest:
 
 def _scores(fold: Fold, model: str) -> list[FoldScore]:
     label, chance = fold.label, fold.chance(model)
-    groups = fold.rows.contact_id
+    groups = _groups(fold.rows.contact_id)
     positives = int(label.sum())
 
     def score(metric: str, found: Interval, rows: int) -> FoldScore:
@@ -234,10 +234,11 @@ def _scores(fold: Fold, model: str) -> list[FoldScore]:
     came = (wait > 0) & (wait <= DAYS) & (fold.rows.days > 1)
     if came.any():
         dates = expected_dates(chance_by_day(fold.hazard[model][came]))
+        people = fold.rows.contact_id[came]
         off = np.abs(dates.middle - wait[came]).astype(np.float64)
         inside = (dates.low <= wait[came]) & (wait[came] <= dates.high)
-        scores.append(score("mae_days", mean_over(off, groups[came]), int(came.sum())))
-        covered = mean_over(inside.astype(np.float64), groups[came])
+        scores.append(score("mae_days", mean_over(off, people), int(came.sum())))
+        covered = mean_over(inside.astype(np.float64), people)
         scores.append(score("band_covers", covered, int(came.sum())))
     return scores
 
@@ -257,7 +258,7 @@ def mean_over(values: Floats, groups: npt.NDArray[np.object_]) -> Interval:
     Interval
         By the bootstrap over contacts.
     """
-    _, place = np.unique(groups.astype(str), return_inverse=True)
+    place = _groups(groups)
     sums, sizes = np.bincount(place, weights=values), np.bincount(place)
     draw = np.random.default_rng(0)
     means = np.empty(_RESAMPLES)
@@ -435,10 +436,17 @@ def _saving(folds: Sequence[Fold], model: str, baseline: str) -> Interval:
         np.concatenate([fold.label for fold in folds]),
         np.concatenate([fold.chance(baseline) for fold in folds]),
         np.concatenate([fold.chance(model) for fold in folds]),
-        groups=np.concatenate([fold.rows.contact_id for fold in folds]),
+        groups=_groups(np.concatenate([fold.rows.contact_id for fold in folds])),
         n_resamples=1000,
         random_state=0,
     )
+
+
+def _groups(contact_id: npt.NDArray[np.object_]) -> Integers:
+    """Return the contact of each row as a number."""
+    import pandas as pd
+
+    return np.asarray(pd.factorize(contact_id)[0], dtype=np.int64)
 
 
 def factor_of(hazard: Floats, wait: Integers, observed: int) -> float:

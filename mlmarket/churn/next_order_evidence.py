@@ -3,8 +3,6 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-import numpy as np
-
 from mlmarket.churn.next_order_contest import JUDGED_DAYS, Contest, Study
 from mlmarket.churn.next_order_hazard import BASELINES, CHALLENGER
 from mlmarket.churn.next_order_rows import Rows, Weeks
@@ -69,7 +67,7 @@ def sum_up(
         first_cutoff=first,
         last_cutoff=last,
         rows=len(weeks.row),
-        contacts=len(np.unique(rows.contact_id.astype(str))),
+        contacts=len(set(rows.contact_id.tolist())),
         positives=int(weeks.label.sum()),
         features=study.known.all_names,
         left_out=(),

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from mlmarket.churn.next_order_purchases import PairLog, PurchaseFile, pair_log
+from mlmarket.churn.next_order_purchases import PairLog, PurchaseFile, Reader, pair_log
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -110,8 +110,9 @@ def item_facts(file: PurchaseFile, items: "pa.StringArray", at: Integers) -> Flo
     """
     counts = np.zeros((len(at), len(items), _WIDTH), dtype=np.int64)
     counts[:, :, _FIRST], counts[:, :, _LAST] = _NEVER, -_NEVER
-    for people, table in file.by_bucket(file.people()):
-        _add_up(pair_log(people, table, items), at, counts)
+    reader = Reader(file)
+    for people in file.people():
+        _add_up(pair_log(people, reader.of(people), items), at, counts)
     return np.stack([_facts(counts[place], int(now)) for place, now in enumerate(at)])
 
 

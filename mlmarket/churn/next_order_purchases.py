@@ -19,7 +19,7 @@ from mlmarket.market.time import within
 from mlmarket.prediction.buckets import BUCKET, ascending
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from zoneinfo import ZoneInfo
 
     import ibis.expr.types as ir
@@ -31,6 +31,7 @@ __all__ = [
     "Log",
     "PairLog",
     "PurchaseFile",
+    "Reader",
     "Window",
     "begun_day",
     "contact_log",
@@ -241,39 +242,6 @@ class PurchaseFile:
         if waiting:
             yield pa.concat_arrays(waiting)
 
-    def by_bucket(
-        self, buckets: "Iterable[pa.StringArray]"
-    ) -> "Iterator[tuple[pa.StringArray, pa.Table]]":
-        """Yield each bucket with the rows of its contacts.
-
-        Parameters
-        ----------
-        buckets : iterable of pyarrow.StringArray
-            Contacts, ascending over all of them.
-
-        Yields
-        ------
-        tuple of (pyarrow.StringArray, pyarrow.Table)
-            Those of its contacts who bought have rows.
-        """
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        batches = self.batches()
-        waiting = next(batches, None)
-        for people in buckets:
-            mine = []
-            while waiting is not None and len(people):
-                ids = waiting.column(CONTACT_ID)
-                here = int(pc.sum(pc.less_equal(ids, people[-1]), min_count=0).as_py())
-                mine.append(waiting.slice(0, here))
-                waiting = waiting.slice(here)
-                if waiting.num_rows:
-                    break
-                waiting = next(batches, None)
-            table = pa.Table.from_batches(mine, schema=self._schema())
-            yield people, table.filter(pc.is_in(table.column(CONTACT_ID), value_set=people))
-
     def first_day(self) -> int:
         """Return the day of the first purchase; 1 where there is none."""
         import pyarrow.compute as pc
@@ -293,11 +261,55 @@ class PurchaseFile:
                 found = pc.unique(pa.concat_arrays([found, here]))
         return found.take(pc.array_sort_indices(found))
 
-    def _schema(self) -> "pa.Schema":
+    def schema(self) -> "pa.Schema":
+        """Return the columns of its rows."""
         import pyarrow as pa
 
         with pa.memory_map(str(self.path)) as source:
             return pa.ipc.open_file(source).schema
+
+
+class Reader:
+    """Reads a file once, bucket after bucket.
+
+    Parameters
+    ----------
+    file : PurchaseFile
+        Whose rows ascend by contact.
+    """
+
+    def __init__(self, file: PurchaseFile) -> None:
+        self._schema = file.schema()
+        self._batches = file.batches()
+        self._waiting = next(self._batches, None)
+
+    def of(self, people: "pa.StringArray") -> "pa.Table":
+        """Return the rows of some contacts.
+
+        Parameters
+        ----------
+        people : pyarrow.StringArray
+            Ascending, and all of them behind those asked about before.
+
+        Returns
+        -------
+        pyarrow.Table
+            Those of them who bought have rows.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        mine = []
+        while self._waiting is not None and len(people):
+            ids = self._waiting.column(CONTACT_ID)
+            here = int(pc.sum(pc.less_equal(ids, people[-1]), min_count=0).as_py())
+            mine.append(self._waiting.slice(0, here))
+            self._waiting = self._waiting.slice(here)
+            if self._waiting.num_rows:
+                break
+            self._waiting = next(self._batches, None)
+        table = pa.Table.from_batches(mine, schema=self._schema)
+        return table.filter(pc.is_in(table.column(CONTACT_ID), value_set=people))
 
 
 def _purchases(market: "Market", window: Window, *, by_item: bool) -> "ir.Table":

@@ -5,7 +5,7 @@ purchase had not come yet and that was over when one looked back. A week that wa
 neither a yes nor a no.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,6 +17,7 @@ from mlmarket.churn.next_order_purchases import (
     Log,
     PairLog,
     PurchaseFile,
+    Reader,
     contact_log,
     pair_log,
 )
@@ -307,12 +308,29 @@ class Past:
         self.known = known
         self.items = file.items()
 
-    def chunks(self, buckets: "Iterable[pa.StringArray] | None" = None) -> Iterator[Chunk]:
-        """Yield the purchases of buckets of contacts; by default of all who bought."""
-        people = self.file.people(_CHUNK) if buckets is None else buckets
-        for bucket, table in self.file.by_bucket(people):
-            pairs = pair_log(bucket, table, self.items) if self.file.by_item else None
-            yield Chunk(bucket, contact_log(bucket, table), pairs)
+    def chunk(self, reader: Reader, people: "pa.StringArray") -> Chunk:
+        """Return the purchases of some contacts.
+
+        Parameters
+        ----------
+        reader : Reader
+            Of the file.
+        people : pyarrow.StringArray
+            Ascending, and behind those whom the reader was asked about before.
+
+        Returns
+        -------
+        Chunk
+        """
+        table = reader.of(people)
+        pairs = pair_log(people, table, self.items) if self.file.by_item else None
+        return Chunk(people, contact_log(people, table), pairs)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the purchases of everybody who bought, some contacts at a time."""
+        reader = Reader(self.file)
+        for people in self.file.people(_CHUNK):
+            yield self.chunk(reader, people)
 
     def facts(self, at: Integers) -> Floats | None:
         """Return what was known of items on given days; None where they are not told apart."""

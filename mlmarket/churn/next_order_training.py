@@ -41,7 +41,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _BEFORE_LAST: Final = 98
 """Days from the last stand that is judged to the end: thirteen whole weeks, and one more for the step."""
 _BETWEEN: Final = 28
-_MOST_JUDGED: Final = 40_000
+_MOST_JUDGED: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from mlmarket.churn.next_order_items import ITEM_FACTS, item_facts
-from mlmarket.churn.next_order_purchases import PurchaseFile, Window
-from mlmarket.churn.next_order_rows import Chunk, Known, Past, describe
+from mlmarket.churn.next_order_purchases import PurchaseFile, Reader, Window
+from mlmarket.churn.next_order_rows import Known, Past, describe
 from mlmarket.market import Market
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -96,7 +96,7 @@ def test_the_number_of_contacts_at_a_time_changes_nothing(tmp_path, monkeypatch)
 def described(market: Market, path, today: int, people: list[str]) -> pd.DataFrame:
     past = Past(file_of(market, path, today), Known.of("item"))
     at = np.zeros(1, dtype=np.int64)
-    chunk: Chunk = next(past.chunks([pa.array(people)]))
+    chunk = past.chunk(Reader(past.file), pa.array(people))
     series = np.arange(len(chunk.pairs.item))
     numbers = describe(chunk, series, np.zeros_like(series), at, past.facts(at))
     frame = pd.DataFrame(numbers, columns=list(past.known.names))
