@@ -135,6 +135,9 @@ horizon = "30D"
 [predict.churn]
 horizon = "90D"
 
+[predict.value]                        # a year ahead needs two years of orders
+horizon = "90D"
+
 # A question of your own:
 # [predict.upgrade]
 # label = "event upgrade"
