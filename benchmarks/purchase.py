@@ -33,7 +33,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from mlmarket.churn import BetaGeoModel, summarize_transactions
-from mlmarket.churn.candidates import candidates
+from mlmarket.churn.purchase.candidates import candidates
 from mlmarket.evaluation import rolling_origins
 from mlmarket.evaluation.side_by_side import LossDraws, measures_of
 from mlmarket.features import Behaviour, SnapshotSpec, default_features

@@ -28,12 +28,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlmarket.churn import BuyTillYouDieValue
-from mlmarket.churn.value_btyd import BuyTillYouDieAmounts
-from mlmarket.churn.value_hurdle import Hurdle
-from mlmarket.churn.value_learners import Lesson, PastRate, RfmAmounts
-from mlmarket.churn.value_model import value_blend
-from mlmarket.churn.value_study import WARM_UP, open_value_study
-from mlmarket.churn.value_trees import AmountTrees
+from mlmarket.churn.value.buy_till_you_die import BuyTillYouDieAmounts
+from mlmarket.churn.value.hurdle import Hurdle
+from mlmarket.churn.value.learners import Lesson, PastRate, RfmAmounts
+from mlmarket.churn.value.model import value_blend
+from mlmarket.churn.value.study import WARM_UP, open_value_study
+from mlmarket.churn.value.trees import AmountTrees
 from mlmarket.evaluation import (
     Metric,
     bootstrap,

@@ -14,8 +14,8 @@ from mlmarket.churn.btyd import (
     ParameterDraws,
     ParetoNBDModel,
 )
-from mlmarket.churn.cross_section import CrossSectionChurn
-from mlmarket.churn.cross_section_evidence import CrossSectionEvidence
+from mlmarket.churn.cross_section.evidence import CrossSectionEvidence
+from mlmarket.churn.cross_section.model import CrossSectionChurn
 from mlmarket.churn.gates import (
     DataGate,
     DataNeeds,
@@ -25,10 +25,11 @@ from mlmarket.churn.gates import (
     order_history,
 )
 from mlmarket.churn.horizon import HorizonProposal, suggest_horizon
-from mlmarket.churn.models import ChurnModel, PurchaseModel
-from mlmarket.churn.next_order import NextOrderModel
-from mlmarket.churn.next_order_answers import due_items
+from mlmarket.churn.next_order.answers import due_items
+from mlmarket.churn.next_order.model import NextOrderModel
 from mlmarket.churn.plots import plot_probability_alive, plot_tracking
+from mlmarket.churn.purchase.model import ChurnModel, PurchaseModel
+from mlmarket.churn.purchase.rfm import RecencyRule, RfmCells
 from mlmarket.churn.retention import (
     RetentionCurve,
     choose_contacts,
@@ -36,13 +37,12 @@ from mlmarket.churn.retention import (
     plot_retention,
     retention_curve,
 )
-from mlmarket.churn.rfm import RecencyRule, RfmCells
-from mlmarket.churn.subscription import SubscriptionChurnModel
-from mlmarket.churn.subscription_hazard import DiscreteHazard, TenureHazard
-from mlmarket.churn.subscription_periods import life_table, person_periods
+from mlmarket.churn.subscription.hazard import DiscreteHazard, TenureHazard
+from mlmarket.churn.subscription.model import SubscriptionChurnModel
+from mlmarket.churn.subscription.periods import life_table, person_periods
 from mlmarket.churn.tracking import PurchaseTracking, track_purchases
 from mlmarket.churn.transactions import summarize_transactions
-from mlmarket.churn.value_model import BuyTillYouDieValue, LifetimeValueModel
+from mlmarket.churn.value.model import BuyTillYouDieValue, LifetimeValueModel
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.features import Feature
 from mlmarket.prediction import BatchPredictor

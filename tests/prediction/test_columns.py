@@ -12,7 +12,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from mlmarket.churn.rfm import RfmCells
+from mlmarket.churn.purchase.rfm import RfmCells
 from mlmarket.prediction.columns import FeatureColumns, has_column, numbers_of
 from mlmarket.prediction.estimator import EstimatorLearner
 from mlmarket.prediction.learner import BaseRate, Blend

@@ -1,0 +1,632 @@
+"""What will contacts be worth, and how often will they order?"""
+
+import functools
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from mlmarket.churn.value.buy_till_you_die import BuyTillYouDieAmounts
+from mlmarket.churn.value.contest import (
+    METRIC,
+    AmountCandidates,
+    AmountContest,
+    hold_amount_contest,
+)
+from mlmarket.churn.value.fitted import Amount, FittedValue, decile_edges
+from mlmarket.churn.value.hurdle import Hurdle
+from mlmarket.churn.value.learners import AmountLearner, MeanOf, PastRate, RfmAmounts
+from mlmarket.churn.value.study import (
+    WARM_UP,
+    Target,
+    ValueStudy,
+    longest_horizon,
+    open_value_study,
+)
+from mlmarket.churn.value.trees import AmountTrees
+from mlmarket.churn.value.words import amount_limits_in_words, amount_verdict_in_words
+from mlmarket.errors import ConfigurationError
+from mlmarket.evaluation import (
+    Interval,
+    expected_value_total,
+    relative_total_error,
+    value_deciles,
+)
+from mlmarket.features import Behaviour, Feature, SnapshotSpec
+from mlmarket.features.labels import label_complete_until, refuse_open_windows
+from mlmarket.features.rows import tables_of
+from mlmarket.market.time import duration_text, parse_duration, to_utc
+from mlmarket.prediction import DeclinedError, Evidence, Headline, OutputColumn, Schema
+from mlmarket.prediction.fitted import read_card
+from mlmarket.prediction.learner import one_thread
+from mlmarket.prediction.snapshot_predictor import (
+    SnapshotPredictor,
+    plain_features,
+    restored_features,
+)
+from mlmarket.prediction.study import declined, declined_to_judge
+from mlmarket.prediction.training import TrainingPlan, plan_training
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mlmarket.market import Market
+
+__all__ = ["BuyTillYouDieValue", "LifetimeValueModel"]
+
+_ORDER: Final = Behaviour.parse("order")
+_SHORTEST: Final = timedelta(days=7)
+_PACE: Final = {"value": "net_order_total_365d", "orders": "order_days_active_365d"}
+
+
+class _ValuePredictor(SnapshotPredictor):
+    """What both predictors of value do: judge, keep and answer value and orders."""
+
+    _extrapolates: ClassVar[bool] = False
+    """Whether it answers for a horizon of which no window is closed."""
+
+    def __init__(
+        self,
+        horizon: str | timedelta,
+        *,
+        eligible: str,
+        features: Sequence[Feature | str] | None,
+    ) -> None:
+        gate = None if eligible == "contact" else Behaviour.parse(eligible)
+        span = parse_duration(horizon)
+        super().__init__(
+            SnapshotSpec(gate, (), _ORDER, span),
+            parameters={"horizon": duration_text(span), "eligible": eligible},
+            features=features,
+        )
+        self._fitted: FittedValue | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name, and the first word of its columns."""
+        return "value"
+
+    @property
+    def text(self) -> str:
+        """Its question in words."""
+        return f"What will contacts be worth within {duration_text(self.horizon)}?"
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Tables it cannot do without."""
+        return frozenset({"orders"}) | (tables_of(self.eligible) if self.eligible else frozenset())
+
+    @property
+    def outputs(self) -> Schema:
+        """Columns it writes."""
+        span = duration_text(self.horizon)
+        value, orders, decile, version = self._columns
+        says = {
+            value: ("number", "currency", f"expected worth of orders less returns within {span}"),
+            orders: ("number", "days", f"expected days with an order within {span}"),
+            decile: ("number", "decile", "tenth of the expected value, 1 is the highest"),
+            version: ("text", "version", "which trained model gave the answer"),
+        }
+        return {
+            column: OutputColumn(column, kind, self.name, unit, description)
+            for column, (kind, unit, description) in says.items()
+        }
+
+    @property
+    def _columns(self) -> tuple[str, str, str, str]:
+        span = duration_text(self.horizon).lower()
+        return (
+            f"expected_value_{span}",
+            f"expected_orders_{span}",
+            "value_decile",
+            "value_model_version",
+        )
+
+    @property
+    def headline(self) -> Headline:
+        """The value that is expected."""
+        return Headline(
+            self._columns[0], "currency", f"of value within {duration_text(self.horizon)}"
+        )
+
+    @property
+    def evidence_(self) -> Evidence:
+        """How good the value is; raises ``NotFittedError`` before :meth:`fit`."""
+        return self._require_fitted().value.evidence
+
+    @property
+    def orders_evidence_(self) -> Evidence:
+        """How good the number of orders is; raises ``NotFittedError`` before :meth:`fit`."""
+        return self._require_fitted().orders.evidence
+
+    @property
+    def version_(self) -> str:
+        """Which trained model this is: its date, the model chosen, and a digest of its content."""
+        return self._require_fitted().version
+
+    @property
+    def as_of_(self) -> datetime:
+        """When it was trained."""
+        return self._require_fitted().as_of
+
+    @property
+    def features_(self) -> tuple[Feature, ...]:
+        """What the trained model wants to know of each contact."""
+        return self._require_fitted().features
+
+    @property
+    def training_record_(self) -> dict[str, Any]:
+        """Parameters, data and metrics of the training, for an experiment tracker."""
+        fitted = self._require_fitted()
+        return {
+            "predictor": self.name,
+            "kind": type(self).__name__,
+            "parameters": self.parameters,
+            "as_of": fitted.as_of.isoformat(),
+            "version": fitted.version,
+            "files": dict(fitted.files),
+            "edges": list(fitted.edges),
+            "value": fitted.value.to_dict(),
+            "orders": fitted.orders.to_dict(),
+            "seasonal_factor": fitted.value.evidence.seasonal_factor,
+            "features_asked": plain_features(self.features),
+            "features": [feature.to_dict() for feature in fitted.features],
+        }
+
+    def fit(self, market: "Market", *, as_of: datetime) -> Self:
+        """Learn from what was known at an instant, and choose by contest.
+
+        Parameters
+        ----------
+        market : Market
+            The tables.
+        as_of : datetime
+            Rows after it are not looked at.
+
+        Returns
+        -------
+        Self
+            With ``evidence_``, ``orders_evidence_``, ``version_`` and ``training_record_``.
+
+        Raises
+        ------
+        DeclinedError
+            Where a table or the amounts are missing, the history is too short, or nobody bought.
+        ConfigurationError
+            Where `as_of` has no zone.
+        """
+        to_utc(as_of)
+        self._require_tables(market)
+        plan = self._plan(market, as_of)
+        study = self._open(market, plan, known_at=as_of, present=as_of)
+        with one_thread():
+            value = self._learned(study, "value", as_of)
+            orders = self._learned(study, "orders", as_of)
+            latest = value.of(study.snapshots.at(plan.cutoffs[-1:]).features)
+        fitted = FittedValue(
+            value=value,
+            orders=orders,
+            features=study.features,
+            edges=decile_edges(latest),
+            as_of=as_of,
+        )
+        day = f"{as_of.astimezone(market.zone):%Y-%m-%d}"
+        self._fitted = fitted.with_version(f"{day}-{value.learner.name}")
+        return self
+
+    def backtest(self, market: "Market", *, origins: Sequence[datetime]) -> Evidence:
+        """Judge every candidate for the value at given origins.
+
+        Parameters
+        ----------
+        market : Market
+            The tables.
+        origins : sequence of datetime
+            Where models stand.
+
+        Returns
+        -------
+        Evidence
+            As :meth:`fit` would have kept it with these origins.
+
+        Raises
+        ------
+        OpenLabelWindowError
+            Where a window is still open.
+        DeclinedError
+            Where a table or the amounts are missing, or there is nothing to learn from before the
+            origins.
+        ConfigurationError
+            Where there is no origin, or one has no zone.
+        """
+        self._require_tables(market)
+        ordered = tuple(sorted({to_utc(origin).replace(tzinfo=UTC) for origin in origins}))
+        if not ordered:
+            raise ConfigurationError(
+                "There is no origin to stand at.",
+                "A backtest judges what would have been said then.",
+                "pass at least one instant, such as [datetime(2026, 1, 1, tzinfo=UTC)].",
+            )
+        horizon = self._judged_after(market, ordered)
+        until = ordered[-1] + horizon
+        # Whoever judges knows all there is: a window that ended on a day without orders is closed.
+        now = max(until, label_complete_until(market, _ORDER))
+        refuse_open_windows(market, _ORDER, cutoffs=ordered, horizon=horizon, known_at=now)
+        plan = self._planned(market, until, horizon)
+        if plan is None or not (last := plan.closed_at(ordered[-1])):
+            raise declined_to_judge(self.name, horizon)
+        plan = replace(plan, origins=ordered, cutoffs=last)
+        study = self._open(market, plan, known_at=now, present=ordered[-1])
+        with one_thread():
+            contest = self._contest(study, "value")
+            return self._sum_up(study, contest, "value", seasonal_factor=None)
+
+    def answer(self, batch: "pa.RecordBatch") -> "pa.Table":
+        """Return the answers for some rows of features.
+
+        Parameters
+        ----------
+        batch : pyarrow.RecordBatch
+            As :func:`mlmarket.features.build` yields it, without a label.
+
+        Returns
+        -------
+        pyarrow.Table
+            ``contact_id`` and the columns of :attr:`outputs`, in the order of the rows.
+        """
+        return self._require_fitted().answer(batch, self._columns)
+
+    def total(self, numbers: npt.NDArray[np.float64]) -> Interval:
+        """Return what some contacts are expected to be worth together, with a 90 % interval.
+
+        Parameters
+        ----------
+        numbers : ndarray of float64, shape (contacts,)
+            Their expected values, from this model.
+
+        Returns
+        -------
+        Interval
+            From each contact's own chance, and from how far totals missed at past origins; both
+            were measured on the horizon that was judged.
+        """
+        evidence = self.evidence_
+        if not numbers.size:
+            return Interval(0.0, 0.0, 0.0, 0.9)
+        return expected_value_total(
+            numbers,
+            dispersion=evidence.dispersion or 0.0,
+            relative_error=evidence.relative_error,
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write what was learned: ``card.json`` and the models' own files.
+
+        Parameters
+        ----------
+        folder : Path
+            An empty folder; it is made where it does not exist.
+        """
+        self._require_fitted().save(Path(folder), self.training_record_)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Return the predictor that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        folder : Path
+            Where it was written.
+
+        Returns
+        -------
+        Self
+            Fitted.
+
+        Raises
+        ------
+        ConfigurationError
+            Where there is none, it is of another class, or its files were changed.
+        """
+        card = read_card(Path(folder), cls.__name__)
+        predictor = cls(**card["parameters"])
+
+        def make(target: str, name: str) -> AmountLearner:
+            chosen: Target = "value" if target == "value" else "orders"
+            return predictor._candidates(chosen, predictor.horizon).make(name)
+
+        predictor._fitted = FittedValue.restore(Path(folder), card, make)
+        predictor.features = restored_features(card.get("features_asked"))
+        return predictor
+
+    @abstractmethod
+    def _candidates(self, target: Target, horizon: timedelta) -> AmountCandidates:
+        """Return who takes part, where what is learned and judged looks that far."""
+
+    def _judged(self, market: "Market", as_of: datetime) -> timedelta:
+        """Return the horizon that is judged where the model stands."""
+        if not self._extrapolates:
+            return self.horizon
+        return min(self.horizon, longest_horizon(market, self.asked, as_of=as_of))
+
+    def _judged_after(self, market: "Market", origins: Sequence[datetime]) -> timedelta:
+        """Return the horizon that is judged at given origins."""
+        if not self._extrapolates:
+            return self.horizon
+        closed = label_complete_until(market, _ORDER) - origins[-1]
+        past = 2 * longest_horizon(market, self.asked, as_of=origins[0])
+        shortest = min(self.horizon, timedelta(days=closed.days), past)
+        if shortest < _SHORTEST:
+            raise declined_to_judge(self.name, _SHORTEST)
+        return shortest
+
+    def _require_fitted(self) -> FittedValue:
+        if self._fitted is None:
+            from sklearn.exceptions import NotFittedError
+
+            text = f"'{self.name}' has not learned anything yet; call fit(market, as_of=…) first."
+            raise NotFittedError(text)
+        return self._fitted
+
+    def _require_tables(self, market: "Market") -> None:
+        super()._require_tables(market)
+        if "amount" not in market.table("orders").columns:
+            needed = "what each line of an order costs: map amount in [tables.orders.columns]"
+            raise declined(self.name, "'orders' has no column 'amount'", needed)
+
+    def _plan(self, market: "Market", as_of: datetime) -> TrainingPlan:
+        horizon = self._judged(market, as_of)
+        plan = None if horizon < _SHORTEST else self._planned(market, as_of, horizon)
+        if plan is None or not plan.origins:
+            raise self._too_short(market, as_of)
+        return plan
+
+    def _planned(
+        self, market: "Market", as_of: datetime, horizon: timedelta
+    ) -> TrainingPlan | None:
+        return plan_training(
+            market,
+            replace(self.asked, horizon=horizon),
+            as_of=as_of,
+            folds=self.folds,
+            warm_up=WARM_UP,
+            most_cutoffs=self.most_cutoffs,
+        )
+
+    def _too_short(self, market: "Market", as_of: datetime) -> DeclinedError:
+        span, longest = self.horizon, longest_horizon(market, self.asked, as_of=as_of)
+        reason = (
+            f"orders up to {as_of:%Y-%m-%d} do not hold two closed windows of "
+            f"{duration_text(span)}, one to learn from and one to be judged on"
+        )
+        needed = f"at least {(2 * span + WARM_UP).days} days of orders"
+        if longest >= _SHORTEST:
+            needed += f"; the longest horizon that these can carry is {duration_text(longest)}"
+        return declined(self.name, reason, needed)
+
+    def _open(
+        self, market: "Market", plan: TrainingPlan, *, known_at: datetime, present: datetime
+    ) -> ValueStudy:
+        return open_value_study(
+            market,
+            self.asked,
+            plan,
+            features=self.features,
+            known_at=known_at,
+            most_rows=self.most_rows,
+            present=present,
+        )
+
+    def _contest(self, study: ValueStudy, target: Target) -> AmountContest:
+        contest = hold_amount_contest(
+            study.exams(target), self._candidates(target, study.plan.horizon)
+        )
+        if contest is None:
+            raise declined_to_judge(self.name, study.plan.horizon)
+        return contest
+
+    def _learned(self, study: ValueStudy, target: Target, as_of: datetime) -> Amount:
+        """Choose, and learn from all that is closed."""
+        contest = self._contest(study, target)
+        lesson = study.lesson(target, study.plan.cutoffs, present=as_of, known_at=as_of)
+        learner = self._candidates(target, self.horizon).make(contest.chosen).fit(lesson)
+        factor = None
+        season = study.season(target, as_of) if contest.seasonal else None
+        if season is not None:
+            factor = season.factor(learner)
+        evidence = self._sum_up(study, contest, target, seasonal_factor=factor)
+        stretch = 1.0
+        if contest.chosen != BuyTillYouDieAmounts.name:
+            # What is learned from windows of one length goes on at the same pace.
+            stretch = self.horizon / study.plan.horizon
+        return Amount(learner, stretch * (factor or 1.0), evidence)
+
+    def _sum_up(
+        self,
+        study: ValueStudy,
+        contest: AmountContest,
+        target: Target,
+        *,
+        seasonal_factor: float | None,
+    ) -> Evidence:
+        plan, totals = study.plan, contest.totals()
+        amount = study.amount(target, plan.cutoffs)
+        rows = study.snapshots.at(plan.cutoffs)
+        error = relative_total_error(
+            [total.observed for total in totals],
+            [max(total.expected, 1e-9) for total in totals],
+            own_chance=[total.own_chance for total in totals],
+        )
+        limits = amount_limits_in_words(
+            contest,
+            study,
+            relative_error=error,
+            seasonal_factor=seasonal_factor,
+            horizon=self.horizon,
+        )
+        return Evidence(
+            predictor=self.name,
+            question=self.text if target == "value" else self._text_of_orders,
+            folds=contest.scores(),
+            baseline=contest.baseline,
+            chosen=contest.chosen,
+            challenger=contest.challenger,
+            gain=contest.gain,
+            verdict=amount_verdict_in_words(contest),
+            calibration=None,
+            gains=None,
+            totals=totals,
+            relative_error=error,
+            first_cutoff=plan.cutoffs[0],
+            last_cutoff=plan.cutoffs[-1],
+            rows=len(rows),
+            contacts=len(set(rows.contact_id)),
+            positives=int((amount > 0.0).sum()),
+            features=tuple(feature.name for feature in study.features),
+            left_out=study.left_out,
+            limits=limits,
+            metric=METRIC,
+            unit="currency" if target == "value" else "days",
+            deciles=value_deciles(*contest.pooled(contest.chosen)),
+            dispersion=contest.dispersion,
+            seasonal_factor=seasonal_factor,
+        )
+
+    @property
+    def _text_of_orders(self) -> str:
+        return f"On how many days will contacts order within {duration_text(self.horizon)}?"
+
+
+class LifetimeValueModel(_ValuePredictor):
+    """What each contact is expected to be worth within the horizon.
+
+    Value is the worth of orders less that of returns within the horizon, in currency, and 0 where
+    more comes back than is bought. The default model is the mean of Tweedie trees and of a hurdle
+    model (the probability of buying, times the value of those who buy); each of them alone and
+    BG/NBD with Gamma-Gamma challenge it, and simple rules stand beside all of them. How it is chosen
+    is said in :mod:`mlmarket.churn.value.contest`.
+
+    Parameters
+    ----------
+    horizon : str or timedelta, default "365D"
+        How far to look.
+    eligible : str, default "order"
+        Of whom it is asked; ``contact`` means everybody.
+    features : sequence of Feature or str, optional
+        Features, and names of sets; by default all that the tables allow. What the rules are made
+        of, and sums net of returns, are known in any case.
+
+    Attributes
+    ----------
+    evidence_, orders_evidence_ : Evidence
+        After :meth:`fit`: of the value, and of the days with an order.
+    training_record_ : dict
+        After :meth:`fit`: parameters, data and metrics, for an experiment tracker.
+
+    Raises
+    ------
+    ConfigurationError
+        Where one of them cannot be read.
+
+    Notes
+    -----
+    Totals are corrected by a seasonal factor only where the past at an origin is longer than a year
+    and the horizon, at two origins or more, and only if the factor of a year earlier brought totals
+    nearer there. It stands in the evidence and on the card.
+
+    ``value_decile`` is 1 for the values that the highest tenth of the people of the last closed
+    window had. The edges are kept with the model, so that a tenth means the same value each night
+    until it is trained again.
+
+    References
+    ----------
+    Gupta et al. (2006), Modeling customer lifetime value, Journal of Service Research 9(2).
+
+    Examples
+    --------
+    >>> list(LifetimeValueModel("90D").outputs)[:3]
+    ['expected_value_90d', 'expected_orders_90d', 'value_decile']
+    """
+
+    def __init__(
+        self,
+        horizon: str | timedelta = "365D",
+        *,
+        eligible: str = "order",
+        features: Sequence[Feature | str] | None = None,
+    ) -> None:
+        super().__init__(horizon, eligible=eligible, features=features)
+
+    def _candidates(self, target: Target, horizon: timedelta) -> AmountCandidates:
+        baselines: dict[str, Callable[[], AmountLearner]] = {
+            RfmAmounts.name: RfmAmounts,
+            PastRate.name: functools.partial(PastRate, _PACE[target]),
+        }
+        trees: dict[str, Callable[[], AmountLearner]] = {
+            "value_blend": value_blend,
+            "tweedie_trees": functools.partial(AmountTrees, "tweedie"),
+            Hurdle.name: Hurdle,
+        }
+        if target == "orders":
+            trees = {"poisson_trees": functools.partial(AmountTrees, "poisson")}
+        return AmountCandidates({**trees, **_of_buying_and_leaving(target, horizon)}, baselines)
+
+
+class BuyTillYouDieValue(_ValuePredictor):
+    """What each contact is expected to be worth, where no window of the horizon is closed.
+
+    BG/NBD and Gamma-Gamma learn from what contacts did until now, and need nobody's outcome; so they
+    can answer for a horizon that nobody has lived through yet. They are judged on the longest window
+    that is closed, against the pace of the past 365 days, and what comes after is extrapolation:
+    the evidence says so. Where they do not beat the pace, the pace goes on.
+
+    Parameters
+    ----------
+    horizon : str or timedelta, default "365D"
+        How far to look.
+    eligible : str, default "order"
+        Of whom it is asked; ``contact`` means everybody.
+
+    Raises
+    ------
+    ConfigurationError
+        Where one of them cannot be read.
+
+    Examples
+    --------
+    >>> BuyTillYouDieValue("365D").headline.column
+    'expected_value_365d'
+    """
+
+    _extrapolates = True
+
+    def __init__(self, horizon: str | timedelta = "365D", *, eligible: str = "order") -> None:
+        # Nothing is known but what the models are made of.
+        super().__init__(horizon, eligible=eligible, features=())
+
+    def _candidates(self, target: Target, horizon: timedelta) -> AmountCandidates:
+        pace = {PastRate.name: functools.partial(PastRate, _PACE[target])}
+        return AmountCandidates(_of_buying_and_leaving(target, horizon), pace)
+
+
+def _of_buying_and_leaving(
+    target: Target, horizon: timedelta
+) -> dict[str, Callable[[], AmountLearner]]:
+    make = functools.partial(BuyTillYouDieAmounts, horizon, of_value=target == "value")
+    return {BuyTillYouDieAmounts.name: make}
+
+
+def value_blend() -> MeanOf:
+    """Return the default model of value: the mean of Tweedie trees and a hurdle model.
+
+    Returns
+    -------
+    MeanOf
+        Not fitted.
+    """
+    return MeanOf([AmountTrees("tweedie"), Hurdle()], name="value_blend")
