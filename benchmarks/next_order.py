@@ -2,7 +2,7 @@
 
     python benchmarks/next_order.py --online-retail PATH.csv.gz [--cutoff 2011-09-10] [--level item]
     python benchmarks/next_order.py --cdnow PATH.csv.gz --cutoff 1997-10-01
-    python benchmarks/next_order.py --series 1000000
+    python benchmarks/next_order.py --series 1000000 [--level item]
 
 Protocol. A model learns from what was known at the cutoff (local midnight) and names a day for everybody, or for
 every pair of customer and product, with purchases on at least two days before it.
@@ -30,6 +30,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from mlmarket.churn import BetaGeoModel, NextOrderModel, summarize_transactions
 from mlmarket.evaluation import expected_calibration_error, log_loss, roc_auc
@@ -192,34 +193,38 @@ def _between(scores: pd.Series) -> "np.ndarray[Any, np.dtype[np.float64]]":
     return (scores.rank(method="average") / (len(scores) + 1)).to_numpy()
 
 
-def scale(series: int) -> None:
-    """Measure CPU and memory on simulated series."""
+def simulated(series: int, level: str) -> Market:
+    """Return a year of orders of contacts, or of ten favourite items each."""
     draw = np.random.default_rng(0)
-    people = series
+    people = series if level == "contact" else series // 10
     rate = draw.gamma(1.0, 1.0 / 60.0, people) + 1 / 400
-    days = 365
-    many = 1 + draw.poisson(rate * days)
-    who = np.repeat(np.arange(people), many)
-    day = draw.uniform(0, days, len(who))
+    rate *= 1.0 if level == "contact" else 4.0
+    who = np.repeat(np.arange(people), 1 + draw.poisson(rate * 365))
     start = np.datetime64("2025-01-01T00:00:00", "us")
-    at = start + (day * 86_400_000_000).astype("timedelta64[us]")
-    ids = np.char.add("c", np.char.zfill(who.astype("U8"), 8))
-    import pyarrow as pa
+    at = start + (draw.uniform(0, 365, len(who)) * 86_400_000_000).astype("timedelta64[us]")
+    columns = {
+        "contact_id": pa.array(np.char.add("c", np.char.zfill(who.astype("U8"), 8))),
+        "order_id": pa.array(np.arange(len(who)).astype("U10")),
+        "ordered_at": pa.array(at),
+        "amount": pa.array(np.round(draw.gamma(2.0, 20.0, len(who)), 2)),
+    }
+    if level == "item":
+        favourite = np.minimum(draw.geometric(0.25, len(who)) - 1, 9)
+        columns["item_id"] = pa.array(((who * 7919 + favourite * 104_729) % 5_000).astype("U5"))
+    return Market.from_tables(orders=pa.table(columns))
 
-    orders = pa.table(
-        {
-            "contact_id": pa.array(ids),
-            "order_id": pa.array(np.arange(len(who)).astype("U10")),
-            "ordered_at": pa.array(at),
-            "amount": pa.array(np.round(draw.gamma(2.0, 20.0, len(who)), 2)),
-        }
-    )
-    del ids, who, day, at
-    market = Market.from_tables(orders=orders)
-    print(f"{people:,} contacts, {len(orders):,} order lines; {_peak():.2f} GB so far", flush=True)
+
+def scale(series: int, level: str) -> None:
+    """Measure CPU and memory on simulated series."""
+    market = simulated(series, level)
+    keys = ["contact_id"] if level == "contact" else ["contact_id", "item_id"]
+    orders = market.table("orders")
+    found = orders.select(*keys).distinct().count().to_pyarrow().as_py()
+    lines = orders.count().to_pyarrow().as_py()
+    print(f"{level}: {found:,} series of {lines:,} order lines; {_peak():.2f} GB", flush=True)
     as_of = datetime(2026, 1, 1, tzinfo=ZoneInfo("UTC"))
     begin = time.process_time()
-    model = NextOrderModel().fit(market, as_of=as_of)
+    model = NextOrderModel(level).fit(market, as_of=as_of)
     print(f"fit: {time.process_time() - begin:.1f} CPU s, peak {_peak():.2f} GB", flush=True)
     begin = time.process_time()
     rows = sum(part.contacts.num_rows for part in model.predict_batches(market, as_of=as_of))
@@ -249,7 +254,7 @@ def main() -> None:
         for cutoff in given.cutoff or [date(1997, 10, 1)]:
             compare(market, "contact", cutoff)
     if given.series:
-        scale(given.series)
+        scale(given.series, given.level or "contact")
 
 
 if __name__ == "__main__":
