@@ -33,7 +33,7 @@ from mlmarket.evaluation import (
 from mlmarket.market import Market
 from mlmarket.prediction.logistic import LogisticModel
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "churn"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "churn" / "subscription"))
 from subscription_business import DAYS, START, Business, chance_of
 
 Floats = npt.NDArray[np.float64]
