@@ -30,8 +30,8 @@ __all__ = [
 ]
 
 BUILT_IN: Final[Mapping[str, tuple[str, ...]]] = {
-    "purchase": ("horizon", "eligible", "features", "needs"),
-    "churn": ("horizon", "eligible", "features", "needs"),
+    "purchase": ("horizon", "eligible", "features", "needs", "tuned"),
+    "churn": ("horizon", "eligible", "features", "needs", "tuned"),
     "value": ("horizon", "eligible", "features", "extrapolate"),
     "next_order": ("least_chance",),
     "replenishment": ("least_chance", "items"),
@@ -65,6 +65,8 @@ class PredictSettings(Settings):
         by default all that the tables allow and all that is declared.
     estimator : str, optional
         ``module:function`` that returns a scikit-learn classifier, in place of the default model.
+    tuned : bool, optional
+        For ``purchase`` and ``churn``: whether a model with settings of its own takes part.
     needs : dict of str to int, optional
         For ``purchase`` and ``churn``: what data models need before they are tried.
     starts, ends : str, optional
@@ -85,6 +87,7 @@ class PredictSettings(Settings):
     eligible: str | None = None
     features: Annotated[list[str], Field(min_length=1)] | None = None
     estimator: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
+    tuned: bool | None = None
     needs: dict[str, int] | None = None
     starts: str | None = None
     ends: str | None = None
