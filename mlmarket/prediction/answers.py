@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from mlmarket.errors import RunError
+from mlmarket.errors import ConfigurationError, RunError
 from mlmarket.features import Behaviour, Feature, SnapshotSpec, build
 from mlmarket.features.engine import choose_engine
 from mlmarket.market.columns import CONTACT_ID
@@ -11,13 +11,13 @@ from mlmarket.prediction.buckets import BUCKET, ascending, by_bucket
 from mlmarket.prediction.predictor import Predictions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
     from mlmarket.market import Market
 
-__all__ = ["Answers", "Asking", "together", "without_answer"]
+__all__ = ["Answers", "Asking", "asked_ids", "together", "without_answer"]
 
 
 class Answers(Protocol):
@@ -228,3 +228,31 @@ def together(answers: "Iterable[Predictions]") -> Predictions:
         pa.concat_tables([bucket.contacts for bucket in buckets]),
         pa.concat_tables([bucket.missing for bucket in buckets]),
     )
+
+
+def asked_ids(contacts: "Sequence[str]") -> "pa.StringArray":
+    """Return the contacts that somebody asks about, ascending and each once.
+
+    Parameters
+    ----------
+    contacts : sequence of str
+        Their ids.
+
+    Returns
+    -------
+    pyarrow.StringArray
+
+    Raises
+    ------
+    ConfigurationError
+        Where they are no list of texts.
+    """
+    import pyarrow as pa
+
+    if isinstance(contacts, str) or not all(isinstance(contact, str) for contact in contacts):
+        raise ConfigurationError(
+            "The contacts asked about are not a list of texts.",
+            "Ids are text: 17850 and '17850.0' may be the same person, or not.",
+            "pass ids as the tables hold them, such as contacts=['17850'].",
+        )
+    return pa.array(sorted(set(contacts)), pa.string())

@@ -18,7 +18,7 @@ from mlmarket.errors import ConfigurationError
 from mlmarket.evaluation import Interval
 from mlmarket.features import Behaviour, Feature, SnapshotSpec
 from mlmarket.market.time import duration_text
-from mlmarket.prediction.answers import Asking, together, without_answer
+from mlmarket.prediction.answers import Asking, asked_ids, together, without_answer
 from mlmarket.prediction.buckets import Roll
 from mlmarket.prediction.distributed import answers_frame, is_on_spark
 from mlmarket.prediction.evidence import Evidence
@@ -211,11 +211,9 @@ class SnapshotPredictor(ABC):
         ConfigurationError
             Where `as_of` has no zone, or `contacts` is no list of texts.
         """
-        import pyarrow as pa
-
         if contacts is None:
             return together(self.predict_batches(market, as_of=as_of))
-        asked = pa.array(_distinct_ids(contacts), pa.string())
+        asked = asked_ids(contacts)
         return self._asking(market, as_of).about(asked)
 
     def predict_batches(
@@ -444,13 +442,3 @@ def restored_features(plain: list[Any] | None) -> tuple[Feature | str, ...] | No
     if plain is None:
         return None
     return tuple(one if isinstance(one, str) else Feature.from_dict(one) for one in plain)
-
-
-def _distinct_ids(contacts: Sequence[str]) -> list[str]:
-    if isinstance(contacts, str) or not all(isinstance(contact, str) for contact in contacts):
-        raise ConfigurationError(
-            "The contacts asked about are not a list of texts.",
-            "Ids are text: 17850 and '17850.0' may be the same person, or not.",
-            "pass ids as the tables hold them, such as contacts=['17850'].",
-        )
-    return sorted(set(contacts))

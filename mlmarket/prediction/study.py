@@ -1,13 +1,14 @@
 """What is read from the past, when, and what does it show?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from mlmarket.errors import ConfigurationError
 from mlmarket.evaluation import calibration_curve, gain_table, relative_total_error
 from mlmarket.features import Feature, FeatureChoice, SnapshotSpec, choose_features
-from mlmarket.market.time import duration_text
+from mlmarket.market.time import duration_text, to_utc
 from mlmarket.prediction.contest import Contest, run_contest
 from mlmarket.prediction.evidence import Evidence
 from mlmarket.prediction.learner import one_thread
@@ -26,6 +27,7 @@ __all__ = [
     "features_of_plan",
     "hold_contest",
     "open_study",
+    "ordered_origins",
     "sum_up",
 ]
 
@@ -100,6 +102,34 @@ def declined_to_judge(predictor: str, horizon: timedelta) -> DeclinedError:
         f"at least two windows of {duration_text(horizon)}, one to learn from and one to "
         "be judged on, with contacts who did it and contacts who did not in each",
     )
+
+
+def ordered_origins(origins: Iterable[datetime]) -> tuple[datetime, ...]:
+    """Return the origins of a backtest, ascending and each once.
+
+    Parameters
+    ----------
+    origins : iterable of datetime
+        Aware instants, in any order.
+
+    Returns
+    -------
+    tuple of datetime
+        In UTC.
+
+    Raises
+    ------
+    ConfigurationError
+        Where there is none, or one has no zone.
+    """
+    ordered = tuple(sorted({to_utc(origin).replace(tzinfo=UTC) for origin in origins}))
+    if not ordered:
+        raise ConfigurationError(
+            "There is no origin to stand at.",
+            "A backtest judges what would have been said then.",
+            "pass at least one instant, such as [datetime(2026, 1, 1, tzinfo=UTC)].",
+        )
+    return ordered
 
 
 def open_study(

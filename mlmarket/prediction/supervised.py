@@ -6,14 +6,13 @@ contest against simple rules, and keeps whichever won together with the evidence
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from mlmarket.errors import ConfigurationError
 from mlmarket.evaluation import Interval, expected_total
 from mlmarket.features import Feature, SnapshotSpec
 from mlmarket.features.labels import refuse_open_windows
@@ -33,6 +32,7 @@ from mlmarket.prediction.study import (
     declined_to_judge,
     hold_contest,
     open_study,
+    ordered_origins,
     sum_up,
 )
 from mlmarket.prediction.training import TrainingPlan, learn_from
@@ -236,13 +236,7 @@ class SupervisedPredictor(SnapshotPredictor):
             Where there is no origin, or one has no zone.
         """
         self._require_tables(market)
-        ordered = tuple(sorted({to_utc(origin).replace(tzinfo=UTC) for origin in origins}))
-        if not ordered:
-            raise ConfigurationError(
-                "There is no origin to stand at.",
-                "A backtest judges what would have been said then.",
-                "pass at least one instant, such as [datetime(2026, 1, 1, tzinfo=UTC)].",
-            )
+        ordered = ordered_origins(origins)
         question = self.question
         until = ordered[-1] + question.horizon
         refuse_open_windows(

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -26,10 +26,11 @@ from mlmarket.evaluation import Interval, expected_total
 from mlmarket.features import Behaviour
 from mlmarket.features.labels import refuse_open_windows
 from mlmarket.market.time import to_utc
+from mlmarket.prediction.answers import asked_ids
 from mlmarket.prediction.buckets import Roll
 from mlmarket.prediction.fitted import read_card
 from mlmarket.prediction.predictor import DeclinedError, Headline, Predictions, Schema
-from mlmarket.prediction.study import declined
+from mlmarket.prediction.study import declined, ordered_origins
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -264,13 +265,7 @@ class NextOrderModel:
             Where there is no origin, or one has no zone.
         """
         self._require_orders(market)
-        ordered = sorted({to_utc(origin).replace(tzinfo=UTC) for origin in origins})
-        if not ordered:
-            raise ConfigurationError(
-                "There is no origin to stand at.",
-                "A backtest judges what would have been said then.",
-                "pass at least one instant, such as [datetime(2026, 1, 1, tzinfo=UTC)].",
-            )
+        ordered = ordered_origins(origins)
         refuse_open_windows(market, _ORDER, cutoffs=ordered, horizon=_HORIZON, known_at=None)
         return self._training(market, ordered[-1]).judge(origins=ordered)
 
@@ -299,17 +294,9 @@ class NextOrderModel:
         ConfigurationError
             Where `as_of` has no zone, or `contacts` is no list of texts.
         """
-        import pyarrow as pa
-
         if contacts is None:
             return in_one(list(self.predict_batches(market, as_of=as_of)))
-        if isinstance(contacts, str) or not all(isinstance(one, str) for one in contacts):
-            raise ConfigurationError(
-                "The contacts asked about are not a list of texts.",
-                "Ids are text: 17850 and '17850.0' may be the same person, or not.",
-                "pass ids as the tables hold them, such as contacts=['17850'].",
-            )
-        asked = pa.array(sorted(set(contacts)), pa.string())
+        asked = asked_ids(contacts)
         answer = in_one(list(self._answers(market, [asked], as_of=as_of)))
         return with_strangers(answer, market, as_of=as_of)
 

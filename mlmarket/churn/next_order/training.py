@@ -106,12 +106,12 @@ class Training:
         day = f"{as_of.astimezone(self.market.zone):%Y-%m-%d}"
         return fitted.with_version(f"{day}-{contest.chosen}")
 
-    def judge(self, *, origins: "list[datetime]") -> "Evidence":
+    def judge(self, *, origins: "tuple[datetime, ...]") -> "Evidence":
         """Judge every candidate at given origins.
 
         Parameters
         ----------
-        origins : list of datetime
+        origins : tuple of datetime
             Ascending. Of the day that had only begun, nothing is looked at.
 
         Returns

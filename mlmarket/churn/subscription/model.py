@@ -43,7 +43,14 @@ from mlmarket.prediction.learner import one_thread
 from mlmarket.prediction.predictor import DeclinedError, OutputColumn, Schema
 from mlmarket.prediction.question import Answer, Question
 from mlmarket.prediction.snapshot_predictor import restored_features
-from mlmarket.prediction.study import Study, declined, declined_to_judge, features_of_plan, sum_up
+from mlmarket.prediction.study import (
+    Study,
+    declined,
+    declined_to_judge,
+    features_of_plan,
+    ordered_origins,
+    sum_up,
+)
 from mlmarket.prediction.supervised import SupervisedPredictor
 from mlmarket.prediction.training import Rows, Snapshots, TrainingPlan
 
@@ -220,13 +227,7 @@ class SubscriptionChurnModel(SupervisedPredictor):
         ConfigurationError
             Where there is no origin, or one has no zone.
         """
-        ordered = tuple(sorted({to_utc(origin).replace(tzinfo=UTC) for origin in origins}))
-        if not ordered:
-            raise ConfigurationError(
-                "There is no origin to stand at.",
-                "A backtest judges what would have been said then.",
-                "pass at least one instant, such as [datetime(2026, 1, 1, tzinfo=UTC)].",
-            )
+        ordered = ordered_origins(origins)
         until = ordered[-1] + self.horizon
         self._require_rows(market, until)
         refuse_open_windows(

@@ -4,7 +4,7 @@ import functools
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
@@ -30,7 +30,6 @@ from mlmarket.churn.value.study import (
 )
 from mlmarket.churn.value.trees import AmountTrees
 from mlmarket.churn.value.words import amount_limits_in_words, amount_verdict_in_words
-from mlmarket.errors import ConfigurationError
 from mlmarket.evaluation import (
     Interval,
     expected_value_total,
@@ -49,7 +48,7 @@ from mlmarket.prediction.snapshot_predictor import (
     plain_features,
     restored_features,
 )
-from mlmarket.prediction.study import declined, declined_to_judge
+from mlmarket.prediction.study import declined, declined_to_judge, ordered_origins
 from mlmarket.prediction.training import TrainingPlan, plan_training
 
 if TYPE_CHECKING:
@@ -245,13 +244,7 @@ class _ValuePredictor(SnapshotPredictor):
             Where there is no origin, or one has no zone.
         """
         self._require_tables(market)
-        ordered = tuple(sorted({to_utc(origin).replace(tzinfo=UTC) for origin in origins}))
-        if not ordered:
-            raise ConfigurationError(
-                "There is no origin to stand at.",
-                "A backtest judges what would have been said then.",
-                "pass at least one instant, such as [datetime(2026, 1, 1, tzinfo=UTC)].",
-            )
+        ordered = ordered_origins(origins)
         horizon = self._judged_after(market, ordered)
         until = ordered[-1] + horizon
         # Whoever judges knows all there is: a window that ended on a day without orders is closed.
