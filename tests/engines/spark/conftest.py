@@ -78,7 +78,14 @@ returns = "amount < 0"
 source = "tables/consents.parquet"
 timezone = "UTC"
 
+[predict.purchase]
+needs = {span_days = 90}
+
 [predict.churn]
+horizon = "30D"
+needs = {span_days = 90}
+
+[predict.value]
 horizon = "30D"
 
 [segments]

@@ -74,7 +74,7 @@ def test_the_predictions_of_both_engines_are_the_same(on_spark: Path, on_duckdb:
 def test_the_models_that_answered_are_no_simple_rules(on_spark: Path, on_duckdb: Path) -> None:
     for folder in (on_spark, on_duckdb):
         models = json.loads((_run(folder) / "manifests" / "models.json").read_text())
-        assert all("-blend-" in version for version in models["details"]["versions"].values())
+        assert all("blend-" in version for version in models["details"]["versions"].values())
 
 
 def test_segments_journeys_and_report_follow(on_spark: Path, on_duckdb: Path) -> None:
@@ -89,7 +89,7 @@ def test_the_manifests_say_what_computed_and_on_how_many_was_learned(on_spark: P
     assert predictions["details"]["engine"] == "spark"
     models = json.loads((manifests / "models.json").read_text())
     learned = models["details"]["learned_from"]
-    assert learned.keys() == {"purchase", "churn"}
+    assert learned.keys() == {"purchase", "churn", "value"}
     assert all(0 < one["contacts"] <= one["rows"] for one in learned.values())
 
 
@@ -98,7 +98,7 @@ def test_the_workers_wrote_the_scores_by_day_and_bucket(on_spark: Path) -> None:
     assert sorted(path.name for path in place.glob("bucket=*")) == ["bucket=0", "bucket=1"]
     assert (place / "_SUCCESS").exists()
     manifest = json.loads((place / "_manifest.json").read_text())
-    assert manifest["models"].keys() == {"purchase", "churn"}
+    assert manifest["models"].keys() == {"purchase", "churn", "value"}
     parts = [pq.read_table(path) for path in sorted(place.glob("bucket=*/*.parquet"))]
     for part in parts:
         ids = part.column("contact_id").to_pylist()
