@@ -97,12 +97,13 @@ def _value(
     *,
     eligible: str = "order",
     features: Sequence[Feature | str] | None = None,
+    needs: Mapping[str, int] | None = None,
     extrapolate: bool = False,
 ) -> BatchPredictor:
     """Return the predictor of value; one that extrapolates knows no features."""
     if extrapolate:
-        return BuyTillYouDieValue(horizon, eligible=eligible)
-    return LifetimeValueModel(horizon, eligible=eligible, features=features)
+        return BuyTillYouDieValue(horizon, eligible=eligible, needs=needs)
+    return LifetimeValueModel(horizon, eligible=eligible, features=features, needs=needs)
 
 
 _KINDS: Final[Mapping[str, Callable[..., BatchPredictor]]] = {

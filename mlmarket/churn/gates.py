@@ -13,7 +13,7 @@ from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.features import Behaviour, label_complete_until
 from mlmarket.features.rows import known_rows
 from mlmarket.market.columns import OCCURRED_AT
-from mlmarket.market.time import duration_text
+from mlmarket.market.time import duration_text, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -173,13 +173,18 @@ class DataGate:
         return tuple(one.text for one in self.findings if not one.met)
 
     @property
+    def obstacle(self) -> str:
+        """What keeps the orders from carrying more than they do, in words."""
+        worst = self.carries
+        return "; ".join(one.text for one in self.findings if not one.met and one.leaves == worst)
+
+    @property
     def in_words(self) -> str:
         """What can be carried, and why no more."""
         said = _SAYS[self.carries]
         if not self.reasons:
             return said
-        why = "; ".join(self.reasons)
-        return f"{said} {why[0].upper()}{why[1:]}."
+        return f"{said} {self.obstacle[0].upper()}{self.obstacle[1:]}."
 
 
 def order_history(market: "Market", *, as_of: datetime) -> OrderHistory:
@@ -220,7 +225,7 @@ def hold_data_gate(
     history: OrderHistory,
     *,
     as_of: datetime,
-    horizon: timedelta,
+    horizon: str | timedelta,
     needs: DataNeeds | None = None,
 ) -> DataGate:
     """Say what a history of orders can carry.
@@ -231,8 +236,8 @@ def hold_data_gate(
         From :func:`order_history`.
     as_of : datetime
         When it is asked.
-    horizon : timedelta
-        How far the question looks.
+    horizon : str or timedelta
+        How far the question looks, such as ``"90D"``.
     needs : DataNeeds, optional
         What is needed, by default as :class:`DataNeeds` says.
 
@@ -245,8 +250,9 @@ def hold_data_gate(
     quiet = timedelta(0) if history.last is None else as_of.astimezone(UTC) - history.last
     stopped = quiet.days > wanted.silence_days and history.complete_until < as_of.astimezone(UTC)
     whole = history.complete_until - (history.first or history.complete_until)
-    windows = max(int(whole / horizon), 0)
-    span = duration_text(horizon)
+    ahead = parse_duration(horizon)
+    windows = max(int(whole / ahead), 0)
+    span = duration_text(ahead)
 
     def people(found: int, needed: int, who: str, leaves: Carried) -> Finding:
         return Finding(f"{found:,} {who}, {needed:,} are needed", found >= needed, leaves)

@@ -256,7 +256,7 @@ def retention_curve(
 
 
 def choose_contacts(
-    frame: "pd.DataFrame",
+    frame: Any,  # noqa: ANN401 - any frame
     *,
     value: str,
     probability_leaving: str,
@@ -272,7 +272,7 @@ def choose_contacts(
 
     Parameters
     ----------
-    frame : pandas.DataFrame
+    frame : pandas.DataFrame, polars.DataFrame or pyarrow.Table
         ``contact_id`` and the columns named below, one row a contact.
     value, probability_leaving : str
         Columns, such as ``"expected_value_365d"`` and ``"churn_probability_90d"``.
@@ -293,6 +293,8 @@ def choose_contacts(
     """
     import pandas as pd
 
+    if hasattr(frame, "to_pandas"):
+        frame = frame.to_pandas()
     ids = _ids_of(frame)
     asked = (value, probability_leaving, response, cost_per_contact)
     saved, cost = _saved_and_cost(*(_column(frame, one) for one in asked))

@@ -16,6 +16,7 @@ from mlmarket.churn.local_days import day_number
 from mlmarket.churn.purchase_days import purchase_days, purchases_by_contact
 from mlmarket.churn.transactions import orders_market
 from mlmarket.errors import ConfigurationError, DataContractError
+from mlmarket.features import OpenLabelWindowError
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.time import parse_duration
 
@@ -130,6 +131,9 @@ def track_purchases(
         Where an argument is wrong.
     DataContractError
         Where nobody bought by `as_of`.
+    OpenLabelWindowError
+        Where orders end more than a period before `until`: weeks without rows would look like weeks without
+        purchases.
 
     Notes
     -----
@@ -147,6 +151,11 @@ def track_purchases(
         why = "A period is of whole days, and purchases are compared with what was expected before."
         raise ConfigurationError(what, why, "pass every='7D', and until= after as_of=.")
     market = orders_market(orders, timezone=timezone)
+    complete = market.complete_until("orders")
+    if until > complete + width:  # the last order may be some days before the end of the table
+        raise OpenLabelWindowError(
+            cutoff=as_of, horizon=until - as_of, table="orders", complete_until=complete
+        )
     known = purchase_days(market, as_of=as_of)
     days = cast("ir.Table", purchase_days(market, as_of=until).semi_join(known, CONTACT_ID))
     people: Any = purchases_by_contact(days)

@@ -15,7 +15,7 @@ from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.frames import to_arrow
 from mlmarket.market.settings import BusinessSettings, MarketSettings, TableSettings
 from mlmarket.market.tables import IS_RETURN
-from mlmarket.market.time import duration_text, parse_duration
+from mlmarket.market.time import duration_text, parse_duration, to_utc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,6 +90,7 @@ def summarize_transactions(
     0          a          1      2.0  4.0            12.0
     """
     length = parse_duration(unit)
+    to_utc(as_of)
     market = orders_market(orders, timezone=timezone)
     days = purchase_days(market, as_of=as_of)
     table = purchases_by_contact(days).to_pyarrow().sort_by(CONTACT_ID)  # by bytes, on any engine

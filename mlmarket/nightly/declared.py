@@ -38,6 +38,6 @@ def check_declared(night: "Night", market: Market) -> tuple[Note, ...]:
     features = [feature for found in declared.values() for feature in found]
     notes = check_features(market, features, as_of=night.as_of)
     for predictor in predictors_of(night.settings):
-        if predictor.features is not None and all(map(market.has, predictor.needs)):
+        if predictor.features and all(map(market.has, predictor.needs)):
             choose_features(market, predictor.features, as_of=night.as_of)
     return notes

@@ -1,6 +1,7 @@
 """Where are people in each journey tonight?"""
 
 from collections.abc import Mapping
+from datetime import datetime, time
 from typing import TYPE_CHECKING, Any, Final
 
 from mlmarket.market.columns import AS_OF, CONTACT_ID
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["journey_sections"]
 
 _EXAMPLES: Final = 10
+_SMALL: Final = 10.0
+"""Numbers below it are told apart by their decimals."""
 _OUTCOMES: Final = {
     "entered": "came in",
     "wait": "waits",
@@ -169,5 +172,9 @@ def _facts(contacts: list[str], predictions: "pa.Table") -> dict[str, tuple[tupl
 
 def _plain(name: str, value: object) -> str:
     if isinstance(value, float):
-        return f"{value:.0%}" if "probability" in name else f"{value:,.0f}"
+        if "probability" in name:
+            return f"{value:.0%}"
+        return f"{value:.2f}" if abs(value) < _SMALL else f"{value:,.0f}"
+    if isinstance(value, datetime) and value.time() == time.min:
+        return f"{value:%Y-%m-%d}"
     return str(value)

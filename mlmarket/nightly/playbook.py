@@ -83,7 +83,7 @@ def known_columns(market: Market, settings: NightSettings) -> Schema:
     columns: dict[str, Type] = dict(schema_of(market.table("contacts")))
     predictors = predictors_of(settings)
     outputs = [predictor.outputs for predictor in predictors]
-    for owned in (*outputs, saved_column(settings, [one.name for one in predictors])):
+    for owned in (*outputs, saved_column(settings, predictors)):
         columns |= {name: _KINDS[one.type] for name, one in owned.items()}
     return columns
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mlmarket.churn import expected_value_saved
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.evaluation import Interval
-from mlmarket.nightly.settings import NightSettings, RetentionSettings
+from mlmarket.nightly.settings import BUILT_IN, NightSettings, RetentionSettings
 from mlmarket.prediction import BatchPredictor, OutputColumn
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ __all__ = ["SAVED", "Retention", "retention_of", "saved_column"]
 
 SAVED: Final = "expected_value_saved"
 _OWNER: Final = "retention"
+_OF_LEAVING: Final = frozenset({"churn", "subscription"})
 _DOUBT: Final = 0.5
 """The response may be half of what is assumed, or half as much again."""
 
@@ -125,15 +126,17 @@ def retention_of(settings: NightSettings, predictors: Sequence[BatchPredictor]) 
     return Retention(columns[said.value], columns[said.leaving], said, currency)
 
 
-def saved_column(settings: NightSettings, names: Sequence[str]) -> dict[str, OutputColumn]:
+def saved_column(
+    settings: NightSettings, predictors: Sequence[BatchPredictor]
+) -> dict[str, OutputColumn]:
     """Return the column that ``[retention]`` adds to the predictions.
 
     Parameters
     ----------
     settings : NightSettings
         With ``[retention]``, or without.
-    names : sequence of str
-        The predictors that are asked.
+    predictors : sequence of BatchPredictor
+        Those that are asked, trained or not.
 
     Returns
     -------
@@ -143,20 +146,33 @@ def saved_column(settings: NightSettings, names: Sequence[str]) -> dict[str, Out
     Raises
     ------
     ConfigurationError
-        Where it names a predictor that is not asked.
+        Where it names a predictor that is not asked, or that says something else.
     """
     said = settings.retention
     if said is None:
         return {}
-    for key, name in (("value", said.value), ("leaving", said.leaving)):
-        if name not in names:
-            raise ConfigurationError(
-                f"[retention] takes `{key}` from '{name}', which is not asked.",
-                "The value saved is made of both.",
-                suggestion(name, names),
-            )
+    worth = [one.name for one in predictors if one.headline.unit == "currency"]
+    # A question of a team's own may be one of leaving; mlmarket's own are known.
+    leaving = [
+        one.name
+        for one in predictors
+        if one.headline.unit == "probability"
+        and (one.name in _OF_LEAVING or one.name not in BUILT_IN)
+    ]
+    _require("value", said.value, worth, "says what a person is worth")
+    _require("leaving", said.leaving, leaving, "says how likely a person is to leave")
     says = "value that contacting is expected to save, after its cost"
     return {SAVED: OutputColumn(SAVED, "number", _OWNER, "currency", says)}
+
+
+def _require(key: str, name: str, fitting: Sequence[str], says: str) -> None:
+    if name not in fitting:
+        fix = suggestion(name, fitting) if fitting else f"ask a question that {says}."
+        raise ConfigurationError(
+            f"[retention] takes `{key}` from '{name}', which is not asked, or says something else.",
+            f"The value saved is made of a question that {says}.",
+            fix,
+        )
 
 
 def _numbers(contacts: "pa.Table", column: str) -> npt.NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mlmarket.evaluation import Interval
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.nightly.playbook import load_night_playbook
-from mlmarket.nightly.retention import SAVED, retention_of
+from mlmarket.nightly.retention import SAVED, Retention, retention_of
 from mlmarket.orchestration import Decisions, Segment
 from mlmarket.prediction import BatchPredictor
 from mlmarket.reporting import SegmentSection, Worth
@@ -68,7 +68,7 @@ def segment_sections(
         expected, random_group = None, None
         worth: tuple[Worth, ...] = ()
         if segment.name not in skipped:
-            worth = _worth(night, segment.name, decisions, predictions, predictors)
+            worth = _worth(night, segment, decisions, predictions, predictors)
         if predictor is not None and segment.name not in skipped:
             expected, random_group = _expected(segment.name, decisions, predictions, predictor)
         sections.append(
@@ -104,7 +104,7 @@ def in_currency(predictor: BatchPredictor, currency: str) -> str:
     Returns
     -------
     str
-        Such as ``EUR of value within 90D``.
+        Such as ``EUR of value within 90 days``.
     """
     said = predictor.headline
     return f"{currency} {said.counts}" if said.unit == "currency" else said.counts
@@ -150,7 +150,7 @@ def _expected(
 
 def _worth(
     night: "Night",
-    name: str,
+    segment: Segment,
     decisions: Decisions,
     predictions: "pa.Table",
     predictors: Sequence[BatchPredictor],
@@ -160,17 +160,27 @@ def _worth(
     for predictor in predictors:
         said = predictor.headline
         if said.unit == "currency":
-            everybody, inside = _numbers(name, decisions, predictions, said.column)
+            everybody, inside = _numbers(segment.name, decisions, predictions, said.column)
             amount = predictor.total(everybody[inside])
             if amount is not None and inside.any():
                 currency = night.settings.business.currency
                 found.append(Worth(in_currency(predictor, currency), amount))
     retention = retention_of(night.settings, predictors)
-    if retention is not None:
-        everybody, inside = _numbers(name, decisions, predictions, SAVED)
+    if retention is not None and _is_about_leaving(segment, retention, predictors):
+        everybody, inside = _numbers(segment.name, decisions, predictions, SAVED)
         if inside.any():
             found.append(Worth(retention.in_words, retention.total(everybody[inside])))
     return tuple(found)
+
+
+def _is_about_leaving(
+    segment: Segment, retention: Retention, predictors: Sequence[BatchPredictor]
+) -> bool:
+    """Return whether its rule looks at who leaves: only they can be kept."""
+    said = [one.headline for one in predictors if one.headline.column == retention.leaving]
+    words = {SAVED, retention.leaving, *(one.words for one in said if one.words)}
+    rule = f"{segment.when or ''} {segment.top.column if segment.top else ''}"
+    return any(word in rule for word in words)
 
 
 def _numbers(

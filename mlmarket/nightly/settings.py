@@ -32,7 +32,7 @@ __all__ = [
 BUILT_IN: Final[Mapping[str, tuple[str, ...]]] = {
     "purchase": ("horizon", "eligible", "features", "needs", "tuned"),
     "churn": ("horizon", "eligible", "features", "needs", "tuned"),
-    "value": ("horizon", "eligible", "features", "extrapolate"),
+    "value": ("horizon", "eligible", "features", "needs", "extrapolate"),
     "next_order": ("least_chance",),
     "replenishment": ("least_chance", "items"),
     "subscription": ("horizon", "starts", "ends", "features"),
@@ -68,7 +68,7 @@ class PredictSettings(Settings):
     tuned : bool, optional
         For ``purchase`` and ``churn``: whether a model with settings of its own takes part.
     needs : dict of str to int, optional
-        For ``purchase`` and ``churn``: what data models need before they are tried.
+        For ``purchase``, ``churn`` and ``value``: what data models need before they are tried.
     starts, ends : str, optional
         What begins and what ends a contract, for ``subscription`` only.
     least_chance : float, optional
@@ -94,7 +94,7 @@ class PredictSettings(Settings):
     extrapolate: bool | None = None
     least_chance: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
     items: Annotated[int, Field(ge=1)] | None = None
-    enabled: bool = True
+    enabled: Annotated[bool, Field(strict=True)] = True
 
 
 class ModelSettings(Settings):

@@ -40,6 +40,13 @@ class DeclinedError(MlmarketError):
 
     exit_code = 1
 
+    @property
+    def in_short(self) -> str:
+        """What is missing, and why, without the predictor's name."""
+        why = self.what.partition(" declines: ")[2].rstrip(".")
+        needed = self.fix.removeprefix("it needs ").rstrip(".")
+        return f"{needed} ({why})" if why else needed
+
 
 @dataclass(frozen=True, slots=True)
 class OutputColumn:

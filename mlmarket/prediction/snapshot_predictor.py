@@ -23,7 +23,12 @@ from mlmarket.prediction.buckets import Roll
 from mlmarket.prediction.distributed import answers_frame, is_on_spark
 from mlmarket.prediction.evidence import Evidence
 from mlmarket.prediction.predictor import DeclinedError, Headline, Predictions, Schema
-from mlmarket.prediction.study import declined, declined_to_judge, features_of_plan
+from mlmarket.prediction.study import (
+    declined,
+    declined_to_judge,
+    features_of_plan,
+    require_market,
+)
 from mlmarket.prediction.training import TrainingPlan, plan_training
 
 if TYPE_CHECKING:
@@ -380,6 +385,7 @@ class SnapshotPredictor(ABC):
         return ""
 
     def _require_tables(self, market: "Market") -> None:
+        require_market(market)
         absent = sorted(table for table in self.needs if not market.has(table))
         if absent:
             reason, needed = f"there is no table '{absent[0]}'", f"[tables.{absent[0]}]"

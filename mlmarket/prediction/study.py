@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from mlmarket.errors import ConfigurationError
 from mlmarket.evaluation import calibration_curve, gain_table, relative_total_error
 from mlmarket.features import Feature, FeatureChoice, SnapshotSpec, choose_features
+from mlmarket.market import Market
 from mlmarket.market.time import duration_text, to_utc
 from mlmarket.prediction.contest import Contest, run_contest
 from mlmarket.prediction.evidence import Evidence
@@ -17,9 +17,6 @@ from mlmarket.prediction.question import Question
 from mlmarket.prediction.training import Rows, Snapshots, TrainingPlan
 from mlmarket.prediction.words import gain_in_words, limits_in_words
 
-if TYPE_CHECKING:
-    from mlmarket.market import Market
-
 __all__ = [
     "Study",
     "declined",
@@ -28,6 +25,7 @@ __all__ = [
     "hold_contest",
     "open_study",
     "ordered_origins",
+    "require_market",
     "sum_up",
 ]
 
@@ -104,12 +102,33 @@ def declined_to_judge(predictor: str, horizon: timedelta) -> DeclinedError:
     )
 
 
-def ordered_origins(origins: Iterable[datetime]) -> tuple[datetime, ...]:
+def require_market(market: object) -> None:
+    """Refuse what is no market, such as a bare frame.
+
+    Parameters
+    ----------
+    market : object
+        What somebody passed.
+
+    Raises
+    ------
+    ConfigurationError
+        With how to make one.
+    """
+    if not isinstance(market, Market):
+        raise ConfigurationError(
+            f"This is a {type(market).__name__}, not a Market.",
+            "A predictor asks tables that were checked, as of an instant.",
+            "make one of your frame: Market.from_tables(orders=frame).",
+        )
+
+
+def ordered_origins(origins: Iterable[datetime] | datetime) -> tuple[datetime, ...]:
     """Return the origins of a backtest, ascending and each once.
 
     Parameters
     ----------
-    origins : iterable of datetime
+    origins : iterable of datetime, or datetime
         Aware instants, in any order.
 
     Returns
@@ -122,7 +141,8 @@ def ordered_origins(origins: Iterable[datetime]) -> tuple[datetime, ...]:
     ConfigurationError
         Where there is none, or one has no zone.
     """
-    ordered = tuple(sorted({to_utc(origin).replace(tzinfo=UTC) for origin in origins}))
+    asked = origins if isinstance(origins, Iterable) else [origins]
+    ordered = tuple(sorted({to_utc(origin).replace(tzinfo=UTC) for origin in asked}))
     if not ordered:
         raise ConfigurationError(
             "There is no origin to stand at.",

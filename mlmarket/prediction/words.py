@@ -22,6 +22,7 @@ MODEL_NAMES: Final = {
     "tweedie_trees": "the Tweedie trees alone",
     "hurdle": "the hurdle model alone",
     "poisson_trees": "the Poisson trees",
+    "due_rule": "the rule of the typical gap",
     "buy_till_you_die": "the buy-till-you-die model (BG/NBD and Gamma-Gamma)",
     "tenure_hazard": "the share that ended at each month of a contract",
     "hazard": "the model (monthly hazards of boosted trees and logistic regression)",

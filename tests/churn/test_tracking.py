@@ -15,6 +15,7 @@ from mlmarket.churn import (
 )
 from mlmarket.errors import ConfigurationError, DataContractError
 from mlmarket.evaluation import to_svg
+from mlmarket.features import OpenLabelWindowError
 
 BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -49,6 +50,11 @@ def model(orders):
 @pytest.fixture(scope="module")
 def tracking(model, orders):
     return track_purchases(model, orders, as_of=AS_OF, until=UNTIL)
+
+
+def test_weeks_without_a_table_are_no_weeks_without_purchases(model, orders):
+    with pytest.raises(OpenLabelWindowError, match="'orders' is complete only until"):
+        track_purchases(model, orders, as_of=AS_OF, until=UNTIL + timedelta(days=60))
 
 
 def test_what_came_is_counted_as_by_hand(orders, tracking):
@@ -89,6 +95,8 @@ def test_rows_after_the_end_change_nothing(orders, model, tracking):
 
 def test_without_purchases_after_the_model_stood_there_is_no_error(orders, model):
     early = orders[orders["ordered_at"] <= at(210)]
+    newcomer = pd.DataFrame({"contact_id": ["new"], "ordered_at": [at(349)]})
+    early = pd.concat([early, newcomer])  # orders go on, of somebody who was not known then
     tracking = track_purchases(model, early, as_of=AS_OF, until=UNTIL)
     assert tracking.holdout_error is None
     assert "<table" in tracking._repr_html_()

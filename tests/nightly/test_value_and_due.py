@@ -14,14 +14,17 @@ from mlmarket.churn import expected_value_saved
 from mlmarket.errors import ConfigurationError
 from mlmarket.market.samples import simulate
 from mlmarket.nightly import backfill, open_night, run_night
+from mlmarket.nightly.declared import check_declared
 from mlmarket.nightly.gather import gather_report
 from mlmarket.nightly.models import ModelStore, predictors_of
+from mlmarket.nightly.playbook import check_playbook
 from mlmarket.nightly.settings import NightSettings
 
 DAY = date(2026, 6, 20)
 QUESTIONS = """
 [predict.value]
 horizon = "30D"
+needs = {buyers = 50, span_days = 90, regulars = 5}
 
 [predict.next_order]
 least_chance = 0.1
@@ -114,7 +117,7 @@ def test_a_segment_ends_with_the_budget_and_says_what_it_is_worth(night):
 
 def test_the_report_shows_amounts_without_percent(night):
     page = (night / "runs" / DAY.isoformat() / "report.html").read_text(encoding="utf-8")
-    assert "What will contacts be worth within 30D?" in page
+    assert "What will contacts be worth within 30 days?" in page
     assert "Values tonight" in page
     assert "Order of value (Gini)" in page
     assert "<b>Worth:</b>" in page
@@ -184,8 +187,38 @@ def test_retention_needs_predictors_that_are_asked(night, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("key", "name"),
+    [("leaving", "purchase"), ("leaving", "next_order"), ("leaving", "value"), ("value", "churn")],
+)
+def test_retention_takes_a_value_and_a_chance_of_leaving_only(night, tmp_path, key, name):
+    config = shutil.copytree(night, tmp_path / "shop") / "mlmarket.toml"
+    config.write_text(config.read_text(encoding="utf-8") + f'{key} = "{name}"\n', encoding="utf-8")
+    opened = open_night(config, date(2026, 6, 21))
+    with pytest.raises(ConfigurationError, match=f"takes `{key}` from '{name}'"):
+        check_playbook(opened, opened.market())
+
+
+def test_a_value_that_is_extrapolated_needs_no_features(night, tmp_path):
+    config = shutil.copytree(night, tmp_path / "shop") / "mlmarket.toml"
+    text = config.read_text(encoding="utf-8")
+    long = 'horizon = "365D"\nextrapolate = true\nneeds'
+    text = text.replace(
+        'horizon = "30D"\nneeds = {buyers = 50, span_days = 90, regulars = 5}\n\n[predict.next',
+        long + " = {buyers = 50}\n\n[predict.next",
+    )
+    assert long in text
+    config.write_text(text, encoding="utf-8")
+    opened = open_night(config, date(2026, 6, 21))
+    check_declared(opened, opened.market())
+    (value,) = [one for one in predictors_of(opened.settings) if one.name == "value"]
+    fitted = value.fit(opened.market(), as_of=opened.as_of)
+    assert "expected_value_365d" in fitted.outputs
+    assert "extrapolated" in fitted.evidence_.limits[0] + fitted.evidence_.limits[1]
+
+
+@pytest.mark.parametrize(
     ("name", "key"),
-    [("value", "needs"), ("next_order", "horizon"), ("purchase", "starts"), ("churn", "items")],
+    [("value", "starts"), ("next_order", "horizon"), ("purchase", "starts"), ("churn", "items")],
 )
 def test_what_does_not_belong_to_a_question_is_refused(name, key):
     given = {"needs": {"buyers": 3}, "horizon": "9D", "starts": "event x", "items": 3}

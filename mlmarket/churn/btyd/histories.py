@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from mlmarket.errors import ConfigurationError, DataContractError, suggestion
+from mlmarket.errors import ConfigurationError, DataContractError, nearest
 from mlmarket.market.time import duration_text
 
 if TYPE_CHECKING:
@@ -302,7 +302,9 @@ def _column(summary: object, name: str) -> _Column:
     if name not in columns:
         what = f"The summary has no column '{name}'."
         why = "The model reads its columns by name."
-        raise ConfigurationError(what, why, suggestion(name, columns))
+        near = nearest(name, columns)
+        fix = f"did you mean '{near}'?" if near else "make it with summarize_transactions()."
+        raise ConfigurationError(what, why, fix)
     return _Column(name, summary[name])  # type: ignore[index]
 
 

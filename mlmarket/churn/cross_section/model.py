@@ -18,7 +18,7 @@ from mlmarket.churn.cross_section.evidence import (
     CrossSectionEvidence,
     judge_rows,
 )
-from mlmarket.churn.cross_section.table import Table
+from mlmarket.churn.cross_section.table import Table, as_pandas
 from mlmarket.churn.plain_estimator import PlainEstimator, content_order
 from mlmarket.churn.subscription.reasons import Part, Usual, reasons_in_words
 from mlmarket.churn.subscription.words import wordings_of_columns
@@ -151,6 +151,7 @@ class CrossSectionChurn(PlainEstimator):
             Where there are not two labels, one of them has fewer rows than there are folds, or no
             column says anything.
         """
+        X = as_pandas(X)
         self.classes_, label = _two_labels(y, X)
         self._table = Table.learn(X)
         frame = self._table.read(X)
@@ -185,7 +186,7 @@ class CrossSectionChurn(PlainEstimator):
             Where a column is missing.
         """
         self._require_learned("_fitted")
-        probability = self._fitted.predict(self._table.read(X))
+        probability = self._fitted.predict(self._table.read(as_pandas(X)))
         return np.column_stack([1.0 - probability, probability])
 
     def predict(self, X: "pd.DataFrame") -> npt.NDArray[Any]:

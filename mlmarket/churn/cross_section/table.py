@@ -10,11 +10,26 @@ from mlmarket.errors import ConfigurationError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Table"]
+__all__ = ["Table", "as_pandas"]
 
 _MANY_VALUES: Final = 40
 _NAMES_ROWS: Final = 0.5
 """Share of rows that have a text of their own, from which a column is an id."""
+
+
+def as_pandas(frame: Any) -> Any:  # noqa: ANN401 - any frame
+    """Return a frame of polars or Arrow as one of pandas; others as they are.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame, polars.DataFrame or pyarrow.Table
+        Rows.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    return frame.to_pandas() if hasattr(frame, "to_pandas") else frame
 
 
 @dataclass(frozen=True, slots=True)

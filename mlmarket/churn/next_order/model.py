@@ -30,7 +30,7 @@ from mlmarket.prediction.answers import asked_ids
 from mlmarket.prediction.buckets import Roll
 from mlmarket.prediction.fitted import read_card
 from mlmarket.prediction.predictor import DeclinedError, Headline, Predictions, Schema
-from mlmarket.prediction.study import declined, ordered_origins
+from mlmarket.prediction.study import declined, ordered_origins, require_market
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -112,7 +112,7 @@ class NextOrderModel:
         for name, number in (("items", items), ("folds", folds), ("most_rows", most_rows)):
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
                 raise _bad(name, number, "a whole number of at least 1")
-        if not 0.0 <= least_chance <= 1.0:
+        if not isinstance(least_chance, int | float) or not 0.0 <= least_chance <= 1.0:
             raise _bad("least_chance", least_chance, "a probability from 0 to 1")
         self.level = level
         self.items = items
@@ -372,7 +372,7 @@ class NextOrderModel:
         try:
             self._gate(market, as_of)
         except DeclinedError as error:
-            return error.fix.removeprefix("it needs ").rstrip(".")
+            return error.in_short
         return ""
 
     def save(self, folder: Path) -> None:
@@ -433,14 +433,12 @@ class NextOrderModel:
     def _gate(self, market: "Market", as_of: datetime) -> DataGate:
         """Return what the orders can carry; decline where they carry nothing."""
         to_utc(as_of)
+        require_market(market)
         self._require_orders(market)
         history = order_history(market, as_of=as_of)
         gate = hold_data_gate(history, as_of=as_of, horizon=_HORIZON)
         if gate.carries == "nothing":
-            why = "; ".join(
-                one.text for one in gate.findings if not one.met and one.leaves == "nothing"
-            )
-            raise declined(self.name, why, "more of them, or a longer past")
+            raise declined(self.name, gate.obstacle, "more of them, or a longer past")
         return gate
 
     def _training(self, market: "Market", as_of: datetime) -> "Training":

@@ -27,7 +27,12 @@ __all__ = ["ChurnModel", "PurchaseModel"]
 _FACTS: Final = (
     Fact("days_since_last_order", "order_recency", "days", "days since the last order"),
     Fact("order_days_365d", "order_days_active_365d", "days", "days with an order in 365 days"),
-    Fact("order_value_365d", "order_total_365d", "currency", "value of orders in 365 days"),
+    Fact(
+        "order_value_365d",
+        "order_total_365d",
+        "currency",
+        "value of orders in 365 days, before returns",
+    ),
     Fact(
         ALIVE,
         ALIVE,
@@ -43,7 +48,6 @@ _OF_RULES: Final = (
     total("order"),
 )
 """What simple rules and BG/NBD are made of: they are known whatever else the model is to know."""
-_ENOUGH: Final = "orders of at least two windows of the horizon, and of enough contacts"
 _OF_FACTS: Final = (days_active("order", "365D"), total("order", "365D"))
 
 
@@ -112,7 +116,7 @@ class _OrderPredictor(SupervisedPredictor):
         if gate.carries == "model":
             return everybody, ()
         if gate.carries == "nothing":
-            raise declined(self.name, "; ".join(gate.reasons), _ENOUGH)
+            raise declined(self.name, gate.obstacle, "more of them, or a longer past")
         few = {BetaGeoLearner.name} if gate.carries == "btyd" else set()
         return everybody.limited_to(few), (gate.in_words,)
 
@@ -122,7 +126,7 @@ class _OrderPredictor(SupervisedPredictor):
         if lacking:
             return lacking
         gate = self.data_gate(market, as_of=as_of)
-        return "; ".join(gate.reasons) if gate.carries == "nothing" else ""
+        return f"more orders ({gate.obstacle})" if gate.carries == "nothing" else ""
 
 
 class PurchaseModel(_OrderPredictor):

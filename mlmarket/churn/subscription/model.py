@@ -390,14 +390,17 @@ class SubscriptionChurnModel(SupervisedPredictor):
     def _require_rows(self, market: "Market", as_of: datetime) -> None:
         """Decline where nothing starts or nothing ends, with the names that there are."""
         self._require_tables(market)
-        for behaviour, argument in ((self.starts, "starts"), (self.ends, "ends")):
+        for behaviour, other, argument in (
+            (self.starts, self.ends, "starts"),
+            (self.ends, self.starts, "ends"),
+        ):
             rows = known_rows(market, [behaviour], at=as_of)
             if int(rows.filter(matches(rows, behaviour)).limit(1).count().to_pyarrow().as_py()):
                 continue
             raise declined(
                 self.name,
                 f"there is no '{behaviour}' until {as_of.astimezone(UTC):%Y-%m-%d}",
-                f"events that say when contracts start and end{_near(market, behaviour, as_of)}; "
+                f"events that say when contracts start and end{_near(market, behaviour, as_of, others=other.types)}; "
                 f"name them with {argument}='event …'",
             )
 
@@ -472,11 +475,11 @@ def _behaviour(text: str, argument: str) -> Behaviour:
     return behaviour
 
 
-def _near(market: "Market", behaviour: Behaviour, as_of: datetime) -> str:
-    """Return the names that a misspelt one may have meant, in words."""
+def _near(market: "Market", behaviour: Behaviour, as_of: datetime, *, others: Sequence[str]) -> str:
+    """Return the names that a misspelt one may have meant, in words; not those of the other end."""
     rows = known_rows(market, [], at=as_of)
     found = rows.select("type").distinct().order_by("type").limit(_MOST_TYPES).to_pyarrow()
-    types = found.column("type").to_pylist()
+    types = [kind for kind in found.column("type").to_pylist() if kind not in others]
     near = [nearest(kind, types) for kind in behaviour.types]
     meant = [f"'{kind}'" for kind in near if kind is not None]
     return f"; did you mean {' or '.join(meant)}?" if meant else ""

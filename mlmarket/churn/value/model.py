@@ -2,7 +2,7 @@
 
 import functools
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from mlmarket.churn.gates import DataGate, DataNeeds, hold_data_gate, order_history
 from mlmarket.churn.value.buy_till_you_die import BuyTillYouDieAmounts
 from mlmarket.churn.value.contest import (
     METRIC,
@@ -75,12 +76,15 @@ class _ValuePredictor(SnapshotPredictor):
         *,
         eligible: str,
         features: Sequence[Feature | str] | None,
+        needs: Mapping[str, int] | None,
     ) -> None:
+        self._data_needs = DataNeeds.of(needs)
         gate = None if eligible == "contact" else Behaviour.parse(eligible)
         span = parse_duration(horizon)
+        parameters: dict[str, object] = {"horizon": duration_text(span), "eligible": eligible}
         super().__init__(
             SnapshotSpec(gate, (), _ORDER, span),
-            parameters={"horizon": duration_text(span), "eligible": eligible},
+            parameters=parameters | ({"needs": dict(needs)} if needs else {}),
             features=features,
         )
         self._fitted: FittedValue | None = None
@@ -93,7 +97,7 @@ class _ValuePredictor(SnapshotPredictor):
     @property
     def text(self) -> str:
         """Its question in words."""
-        return f"What will contacts be worth within {duration_text(self.horizon)}?"
+        return f"What will contacts be worth within {self.horizon.days} days?"
 
     @property
     def needs(self) -> frozenset[str]:
@@ -129,9 +133,7 @@ class _ValuePredictor(SnapshotPredictor):
     @property
     def headline(self) -> Headline:
         """The value that is expected."""
-        return Headline(
-            self._columns[0], "currency", f"of value within {duration_text(self.horizon)}"
-        )
+        return Headline(self._columns[0], "currency", f"of value within {self.horizon.days} days")
 
     @property
     def evidence_(self) -> Evidence:
@@ -202,10 +204,11 @@ class _ValuePredictor(SnapshotPredictor):
         to_utc(as_of)
         self._require_tables(market)
         plan = self._plan(market, as_of)
+        gate = self._gate(market, as_of)
         study = self._open(market, plan, known_at=as_of, present=as_of)
         with one_thread():
-            value = self._learned(study, "value", as_of)
-            orders = self._learned(study, "orders", as_of)
+            value = self._learned(study, "value", as_of, gate)
+            orders = self._learned(study, "orders", as_of, gate)
             latest = value.of(study.snapshots.at(plan.cutoffs[-1:]).features)
         fitted = FittedValue(
             value=value,
@@ -255,9 +258,10 @@ class _ValuePredictor(SnapshotPredictor):
             raise declined_to_judge(self.name, horizon)
         plan = replace(plan, origins=ordered, cutoffs=last)
         study = self._open(market, plan, known_at=now, present=ordered[-1])
+        gate = self._gate(market, ordered[-1])
         with one_thread():
-            contest = self._contest(study, "value")
-            return self._sum_up(study, contest, "value", seasonal_factor=None)
+            contest = self._contest(study, "value", gate)
+            return self._sum_up(study, contest, "value", gate, seasonal_factor=None)
 
     def answer(self, batch: "pa.RecordBatch") -> "pa.Table":
         """Return the answers for some rows of features.
@@ -337,6 +341,17 @@ class _ValuePredictor(SnapshotPredictor):
         predictor.features = restored_features(card.get("features_asked"))
         return predictor
 
+    def shortfall(self, market: "Market", *, as_of: datetime) -> str:
+        """Return what it lacks to learn; see :class:`~mlmarket.prediction.SnapshotPredictor`."""
+        lacking = super().shortfall(market, as_of=as_of)
+        if lacking:
+            return lacking
+        try:
+            self._gate(market, as_of)
+        except DeclinedError as error:
+            return error.in_short
+        return ""
+
     @abstractmethod
     def _candidates(self, target: Target, horizon: timedelta) -> AmountCandidates:
         """Return who takes part, where what is learned and judged looks that far."""
@@ -415,24 +430,42 @@ class _ValuePredictor(SnapshotPredictor):
             present=present,
         )
 
-    def _contest(self, study: ValueStudy, target: Target) -> AmountContest:
-        contest = hold_amount_contest(
-            study.exams(target), self._candidates(target, study.plan.horizon)
+    def _gate(self, market: "Market", as_of: datetime) -> DataGate:
+        """Return what the orders can carry; decline where they carry nothing."""
+        horizon = self._judged(market, as_of)
+        gate = hold_data_gate(
+            order_history(market, as_of=as_of),
+            as_of=as_of,
+            horizon=max(horizon, _SHORTEST),
+            needs=self._data_needs,
         )
+        if gate.carries == "nothing":
+            raise declined(self.name, gate.obstacle, "more of them, or a longer past")
+        return gate
+
+    def _contest(self, study: ValueStudy, target: Target, gate: DataGate) -> AmountContest:
+        candidates = self._candidates(target, study.plan.horizon)
+        if gate.carries != "model":
+            few = {BuyTillYouDieAmounts.name} & candidates.challengers.keys()
+            kept = {name: candidates.challengers[name] for name in few}
+            candidates = replace(candidates, challengers=kept)
+        contest = hold_amount_contest(study.exams(target), candidates)
         if contest is None:
             raise declined_to_judge(self.name, study.plan.horizon)
         return contest
 
-    def _learned(self, study: ValueStudy, target: Target, as_of: datetime) -> Amount:
+    def _learned(
+        self, study: ValueStudy, target: Target, as_of: datetime, gate: DataGate
+    ) -> Amount:
         """Choose, and learn from all that is closed."""
-        contest = self._contest(study, target)
+        contest = self._contest(study, target, gate)
         lesson = study.lesson(target, study.plan.cutoffs, present=as_of, known_at=as_of)
         learner = self._candidates(target, self.horizon).make(contest.chosen).fit(lesson)
         factor = None
         season = study.season(target, as_of) if contest.seasonal else None
         if season is not None:
             factor = season.factor(learner)
-        evidence = self._sum_up(study, contest, target, seasonal_factor=factor)
+        evidence = self._sum_up(study, contest, target, gate, seasonal_factor=factor)
         stretch = 1.0
         if contest.chosen != BuyTillYouDieAmounts.name:
             # What is learned from windows of one length goes on at the same pace.
@@ -444,6 +477,7 @@ class _ValuePredictor(SnapshotPredictor):
         study: ValueStudy,
         contest: AmountContest,
         target: Target,
+        gate: DataGate,
         *,
         seasonal_factor: float | None,
     ) -> Evidence:
@@ -462,6 +496,10 @@ class _ValuePredictor(SnapshotPredictor):
             seasonal_factor=seasonal_factor,
             horizon=self.horizon,
         )
+        # Whoever extrapolates tries nothing else in any case.
+        enough = {"model", "btyd"} if self._extrapolates else {"model"}
+        if gate.carries not in enough:
+            limits = (gate.in_words, *limits)
         return Evidence(
             predictor=self.name,
             question=self.text if target == "value" else self._text_of_orders,
@@ -492,7 +530,7 @@ class _ValuePredictor(SnapshotPredictor):
 
     @property
     def _text_of_orders(self) -> str:
-        return f"On how many days will contacts order within {duration_text(self.horizon)}?"
+        return f"On how many days will contacts order within {self.horizon.days} days?"
 
 
 class LifetimeValueModel(_ValuePredictor):
@@ -513,6 +551,9 @@ class LifetimeValueModel(_ValuePredictor):
     features : sequence of Feature or str, optional
         Features, and names of sets; by default all that the tables allow. What the rules are made
         of, and sums net of returns, are known in any case.
+    needs : mapping of str to int, optional
+        Where a team wants less or more data than :class:`~mlmarket.churn.DataNeeds` before models
+        are tried, such as ``{"buyers": 200}``.
 
     Attributes
     ----------
@@ -552,8 +593,9 @@ class LifetimeValueModel(_ValuePredictor):
         *,
         eligible: str = "order",
         features: Sequence[Feature | str] | None = None,
+        needs: Mapping[str, int] | None = None,
     ) -> None:
-        super().__init__(horizon, eligible=eligible, features=features)
+        super().__init__(horizon, eligible=eligible, features=features, needs=needs)
 
     def _candidates(self, target: Target, horizon: timedelta) -> AmountCandidates:
         baselines: dict[str, Callable[[], AmountLearner]] = {
@@ -584,6 +626,8 @@ class BuyTillYouDieValue(_ValuePredictor):
         How far to look.
     eligible : str, default "order"
         Of whom it is asked; ``contact`` means everybody.
+    needs : mapping of str to int, optional
+        As for :class:`LifetimeValueModel`.
 
     Raises
     ------
@@ -598,9 +642,15 @@ class BuyTillYouDieValue(_ValuePredictor):
 
     _extrapolates = True
 
-    def __init__(self, horizon: str | timedelta = "365D", *, eligible: str = "order") -> None:
+    def __init__(
+        self,
+        horizon: str | timedelta = "365D",
+        *,
+        eligible: str = "order",
+        needs: Mapping[str, int] | None = None,
+    ) -> None:
         # Nothing is known but what the models are made of.
-        super().__init__(horizon, eligible=eligible, features=())
+        super().__init__(horizon, eligible=eligible, features=(), needs=needs)
 
     def _candidates(self, target: Target, horizon: timedelta) -> AmountCandidates:
         pace = {PastRate.name: functools.partial(PastRate, _PACE[target])}

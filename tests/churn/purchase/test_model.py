@@ -239,6 +239,12 @@ def test_what_a_team_needs_is_kept_on_the_card(shop, now, tmp_path):
     assert PurchaseModel.load(tmp_path).parameters["needs"] == {"buyers": 100}
 
 
+def test_a_bare_frame_is_no_market(tables, now):
+    with pytest.raises(ConfigurationError, match="This is a DataFrame, not a Market") as refused:
+        ChurnModel().fit(tables["orders"], as_of=now)
+    assert "Market.from_tables(orders=frame)" in str(refused.value)
+
+
 def test_a_night_runs_both_with_their_settings():
     purchase, churn = predictors({"purchase": {"horizon": "14D"}, "churn": {}})
     assert "purchase_probability_14d" in purchase.outputs

@@ -46,6 +46,9 @@ def _buying_days(draw, days, born):
             return found
 
 
+NEEDS = {"buyers": 100}
+
+
 def orders_of(*, seed: int, people: int = 350, days: int = 330):
     """Return orders of people who first order in the first half of the time."""
     draw = np.random.default_rng(seed)
@@ -88,7 +91,7 @@ def shop(orders):
 
 @pytest.fixture(scope="module")
 def model(shop):
-    return LifetimeValueModel(HORIZON).fit(shop, as_of=AS_OF)
+    return LifetimeValueModel(HORIZON, needs=NEEDS).fit(shop, as_of=AS_OF)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +147,7 @@ def _with_another_future(orders):
 @pytest.mark.parametrize("change", [_without_future, _with_another_future])
 def test_rows_after_as_of_change_nothing(change, model, answers, orders):
     changed = Market.from_tables(orders=change(orders), now=day(DAYS))
-    again = LifetimeValueModel(HORIZON).fit(changed, as_of=AS_OF)
+    again = LifetimeValueModel(HORIZON, needs=NEEDS).fit(changed, as_of=AS_OF)
     assert again.training_record_ == model.training_record_
     assert again.predict(changed, as_of=AS_OF).contacts.equals(answers.contacts)
 
@@ -152,7 +155,7 @@ def test_rows_after_as_of_change_nothing(change, model, answers, orders):
 def test_neither_the_order_of_rows_nor_threads_change_a_byte(model, answers, orders):
     mixed = Market.from_tables(orders=orders.sample(frac=1, random_state=3), now=day(DAYS))
     mixed.table("orders").get_backend().raw_sql("SET threads = 1")
-    again = LifetimeValueModel(HORIZON).fit(mixed, as_of=AS_OF)
+    again = LifetimeValueModel(HORIZON, needs=NEEDS).fit(mixed, as_of=AS_OF)
     assert again.training_record_ == model.training_record_
     assert again.predict(mixed, as_of=AS_OF).contacts.equals(answers.contacts)
 
@@ -289,22 +292,22 @@ def test_the_answer_for_a_row_depends_on_no_other(model, rows):
 
 def test_a_backtest_judges_at_the_origins_that_were_asked(shop):
     origins = [day(200), day(240)]
-    evidence = LifetimeValueModel(HORIZON).backtest(shop, origins=origins)
+    evidence = LifetimeValueModel(HORIZON, needs=NEEDS).backtest(shop, origins=origins)
     assert sorted({fold.origin for fold in evidence.folds}) == origins
     with pytest.raises(ConfigurationError, match="no origin"):
-        LifetimeValueModel(HORIZON).backtest(shop, origins=[])
+        LifetimeValueModel(HORIZON, needs=NEEDS).backtest(shop, origins=[])
 
 
 def test_an_open_window_is_refused(shop):
     with pytest.raises(OpenLabelWindowError, match="is complete only until"):
-        LifetimeValueModel(HORIZON).backtest(shop, origins=[day(300)])
+        LifetimeValueModel(HORIZON, needs=NEEDS).backtest(shop, origins=[day(300)])
 
 
 def test_a_history_that_is_too_short_is_declined_with_the_longest_horizon_that_works(shop):
     with pytest.raises(DeclinedError, match="do not hold two closed windows of 365D") as caught:
         LifetimeValueModel("365D").fit(shop, as_of=AS_OF)
     assert "the longest horizon that these can carry is 120D" in caught.value.fix
-    assert LifetimeValueModel("120D").shortfall(shop, as_of=AS_OF) == ""
+    assert LifetimeValueModel("120D", needs=NEEDS).shortfall(shop, as_of=AS_OF) == ""
     assert "758 days of orders" in LifetimeValueModel("365D").shortfall(shop, as_of=AS_OF)
     assert LifetimeValueModel("121D").shortfall(shop, as_of=AS_OF) != ""
 
@@ -312,7 +315,7 @@ def test_a_history_that_is_too_short_is_declined_with_the_longest_horizon_that_w
 def test_without_amounts_it_declines(orders):
     market = Market.from_tables(orders=orders.drop(columns="amount"))
     with pytest.raises(DeclinedError, match="'orders' has no column 'amount'"):
-        LifetimeValueModel(HORIZON).fit(market, as_of=AS_OF)
+        LifetimeValueModel(HORIZON, needs=NEEDS).fit(market, as_of=AS_OF)
 
 
 def test_buy_till_you_die_answers_for_a_horizon_that_nobody_has_lived_through(shop, tmp_path):
@@ -356,7 +359,25 @@ def test_a_mistyped_order_that_is_cancelled_changes_hardly_anything(model, answe
     declared = MarketSettings(tables={"orders": TableSettings(returns="amount < 0")})
     told = pd.concat([orders, mistake])
     market = Market.from_tables(orders=told, settings=declared, now=day(DAYS))
-    again = LifetimeValueModel(HORIZON).fit(market, as_of=AS_OF).predict(market, as_of=AS_OF)
+    again = (
+        LifetimeValueModel(HORIZON, needs=NEEDS)
+        .fit(market, as_of=AS_OF)
+        .predict(market, as_of=AS_OF)
+    )
     both = answers.to_frame()["expected_value_60d"], again.to_frame()["expected_value_60d"]
     assert both[1].sum() == pytest.approx(both[0].sum(), rel=0.1)
     assert both[1].iloc[0] < 3 * both[0].max()
+
+
+def test_orders_that_have_stopped_carry_no_value(shop):
+    later = AS_OF + timedelta(days=200)
+    with pytest.raises(DeclinedError, match="the table seems to have stopped"):
+        LifetimeValueModel("30D", needs=NEEDS).fit(shop, as_of=later)
+    assert "stopped" in LifetimeValueModel("30D", needs=NEEDS).shortfall(shop, as_of=later)
+
+
+def test_little_data_is_left_to_buying_until_leaving(shop):
+    evidence = LifetimeValueModel(HORIZON).fit(shop, as_of=AS_OF).evidence_
+    models = {fold.model for fold in evidence.folds}
+    assert not models & {"value_blend", "tweedie_trees", "hurdle"}
+    assert evidence.limits[0].startswith("Only buy-till-you-die models")

@@ -87,6 +87,7 @@ needs = {span_days = 90}
 
 [predict.value]
 horizon = "30D"
+needs = {span_days = 90}
 
 [segments]
 files = ["segments.yaml"]
