@@ -211,7 +211,9 @@ def test_a_value_that_is_extrapolated_needs_no_features(night, tmp_path):
     opened = open_night(config, date(2026, 6, 21))
     check_declared(opened, opened.market())
     (value,) = [one for one in predictors_of(opened.settings) if one.name == "value"]
+    known = value.features_at(opened.market(), as_of=opened.as_of)
     fitted = value.fit(opened.market(), as_of=opened.as_of)
+    assert fitted.features_ == known
     assert "expected_value_365d" in fitted.outputs
     assert "extrapolated" in fitted.evidence_.limits[0] + fitted.evidence_.limits[1]
 

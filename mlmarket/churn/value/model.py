@@ -28,6 +28,7 @@ from mlmarket.churn.value.study import (
     ValueStudy,
     longest_horizon,
     open_value_study,
+    wanted_features,
 )
 from mlmarket.churn.value.trees import AmountTrees
 from mlmarket.churn.value.words import amount_limits_in_words, amount_verdict_in_words
@@ -49,7 +50,12 @@ from mlmarket.prediction.snapshot_predictor import (
     plain_features,
     restored_features,
 )
-from mlmarket.prediction.study import declined, declined_to_judge, ordered_origins
+from mlmarket.prediction.study import (
+    declined,
+    declined_to_judge,
+    features_of_plan,
+    ordered_origins,
+)
 from mlmarket.prediction.training import TrainingPlan, plan_training
 
 if TYPE_CHECKING:
@@ -340,6 +346,12 @@ class _ValuePredictor(SnapshotPredictor):
         predictor._fitted = FittedValue.restore(Path(folder), card, make)
         predictor.features = restored_features(card.get("features_asked"))
         return predictor
+
+    def features_at(self, market: "Market", *, as_of: datetime) -> tuple[Feature, ...]:
+        """Return what :meth:`fit` would read; see :class:`~mlmarket.prediction.SnapshotPredictor`."""
+        self._require_tables(market)
+        plan = self._plan(market, as_of)
+        return features_of_plan(market, plan, wanted_features(self.features)).features
 
     def shortfall(self, market: "Market", *, as_of: datetime) -> str:
         """Return what it lacks to learn; see :class:`~mlmarket.prediction.SnapshotPredictor`."""

@@ -20,7 +20,15 @@ from mlmarket.prediction.training import Snapshots, TrainingPlan, first_behaviou
 if TYPE_CHECKING:
     from mlmarket.market import Market
 
-__all__ = ["FEATURES", "WARM_UP", "Target", "ValueStudy", "longest_horizon", "open_value_study"]
+__all__ = [
+    "FEATURES",
+    "WARM_UP",
+    "Target",
+    "ValueStudy",
+    "longest_horizon",
+    "open_value_study",
+    "wanted_features",
+]
 
 Target = Literal["value", "orders"]
 
@@ -171,6 +179,22 @@ def year_before(plan: TrainingPlan, origin: datetime) -> datetime | None:
     return origin - _YEAR if supported else None
 
 
+def wanted_features(asked: Sequence[Feature | str] | None) -> tuple[Feature | str, ...]:
+    """Return what is read of each contact: what was asked for, and what the rules are made of.
+
+    Parameters
+    ----------
+    asked : sequence of Feature or str, or None
+        Features, and names of sets; None for all that the tables allow.
+
+    Returns
+    -------
+    tuple of Feature or str
+        Asked for by themselves, the last ones keep the names that the rules read.
+    """
+    return (*((DEFAULT,) if asked is None else asked), *FEATURES)
+
+
 def open_value_study(
     market: "Market",
     asked: SnapshotSpec,
@@ -205,9 +229,7 @@ def open_value_study(
     ValueStudy
         Nothing of the snapshots is read yet.
     """
-    # Asked for by themselves, these keep the names that the rules read.
-    wanted: tuple[Feature | str, ...] = (*((DEFAULT,) if features is None else features), *FEATURES)
-    chosen = features_of_plan(market, plan, wanted)
+    chosen = features_of_plan(market, plan, wanted_features(features))
     years = (year_before(plan, origin) for origin in (*plan.origins, present))
     planned = {*plan.instants, present, *(moment for moment in years if moment is not None)}
     snapshots = Snapshots(
