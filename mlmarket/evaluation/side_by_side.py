@@ -155,7 +155,7 @@ class LossDraws:
     >>> models = {"rule": [0.5, 0.5, 0.5, 0.5], "model": [0.2, 0.7, 0.4, 0.6]}
     >>> draws = LossDraws([0, 1, 0, 1], models, groups=list("abcd"), random_state=0)
     >>> round(draws.saving("model", over="rule").value, 4)
-    0.2899
+    0.2928
     """
 
     def __init__(
