@@ -152,7 +152,7 @@ def _microseconds(frame: "pd.DataFrame", name: str) -> npt.NDArray[np.int64]:
     if wrong.any():
         raise ConfigurationError(
             f"Column '{name}' holds {int(wrong.sum()):,} values that are missing, below zero or "
-            f"beyond 100 years, such as {values[wrong].iloc[0]!r} in row {frame.index[wrong][0]!r}.",
+            f"beyond 100 years, such as {values[wrong].iloc[0]} in row {frame.index[wrong][0]}.",
             "A contract without a length, or one that ended before it started, was never at risk.",
             "leave these rows out, or correct their dates.",
         )
@@ -179,7 +179,7 @@ def _flags(frame: "pd.DataFrame", name: str) -> npt.NDArray[np.bool_]:
         wrong = values[values.isna() | ~values.isin([0, 1])]
         raise ConfigurationError(
             f"Column '{name}' holds {len(wrong):,} values that are neither 0 nor 1, such as "
-            f"{wrong.iloc[0]!r} in row {wrong.index[0]!r}.",
+            f"{wrong.iloc[0]} in row {wrong.index[0]}.",
             "It says which contracts ended and which still run.",
             "make it boolean: True where the contract ended.",
         )
@@ -206,7 +206,7 @@ def _refuse_at_once(
     if at_once.any():
         raise ConfigurationError(
             f"{int(at_once.sum()):,} contracts ended with a '{duration}' of 0, such as row "
-            f"{frame.index[at_once][0]!r}.",
+            f"{frame.index[at_once][0]}.",
             "They were at risk in no period, and leaving them out unseen would make churn look rarer.",
             "leave them out on purpose, or count a started day as a day.",
         )
