@@ -5,6 +5,7 @@ is said.
 """
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
@@ -117,7 +118,7 @@ class Sample:
     informative: float
 
 
-class LikelihoodModel:
+class LikelihoodModel(ABC):
     """Base of the models: search, errors of the parameters, and how they are kept.
 
     Parameters
@@ -278,12 +279,13 @@ class LikelihoodModel:
         }
         return pd.DataFrame(columns, index=pd.Index(self.names, name="parameter"))
 
+    @abstractmethod
     def fit(self, summary: object) -> Self:
         """Learn the parameters; every model says from what."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _simulated_like(self, summary: object, draw: np.random.Generator) -> "pd.DataFrame":
-        raise NotImplementedError
+        """Draw as many contacts as there are, as the model thinks they are."""
 
     def bootstrap(
         self, summary: object, *, n: int = 100, random_state: int | np.random.Generator

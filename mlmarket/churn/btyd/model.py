@@ -1,6 +1,7 @@
 """Who is still a customer, and how often will each buy: what all such models share."""
 
 import warnings
+from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -134,27 +135,33 @@ class BuyTillYouDie(LikelihoodModel):
             informative=float(histories.count[histories.frequency > 0.0].sum()),
         )
 
+    @abstractmethod
     def _likelihood(self, histories: Histories) -> "Callable[[Floats], Peak]":
-        raise NotImplementedError
+        """Return the log-likelihood of histories, with its slope and curvature."""
 
+    @abstractmethod
     def _centre(self, histories: Histories) -> Floats:
         """Return usual values: rates that differ as much as an exponential's, at their mean."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _log_odds_of_leaving(self, history: History) -> Floats:
-        raise NotImplementedError
+        """Return the log odds of each contact to have left."""
 
+    @abstractmethod
     def _expected_while_active(self, history: History, horizon: float) -> Floats:
-        raise NotImplementedError
+        """Return the purchases within a horizon that are expected of contacts who have not left."""
 
+    @abstractmethod
     def _bought_while_active(self, history: History, horizon: float) -> Floats:
-        raise NotImplementedError
+        """Return the probability of a purchase within a horizon for contacts who have not left."""
 
+    @abstractmethod
     def _expected_of_new(self, ages: Floats) -> Floats:
-        raise NotImplementedError
+        """Return the repeat purchases that are expected of new contacts at certain ages."""
 
+    @abstractmethod
     def _draw(self, lengths: Floats, draw: np.random.Generator) -> tuple[Floats, Floats]:
-        raise NotImplementedError
+        """Return frequency and recency of contacts, as the model thinks they are."""
 
     def probability_alive(self, summary: object) -> Floats:
         """Return the probability that each contact has not left for good.
