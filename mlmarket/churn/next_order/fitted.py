@@ -15,9 +15,8 @@ import numpy.typing as npt
 from mlmarket.churn.next_order.dates import chance_by_day
 from mlmarket.churn.next_order.hazard import hazards, make, scaled
 from mlmarket.churn.next_order.rows import Known
-from mlmarket.errors import ConfigurationError
 from mlmarket.prediction.evidence import Evidence
-from mlmarket.prediction.fitted import CARD
+from mlmarket.prediction.fitted import CARD, changed_model, digest_of_file
 from mlmarket.prediction.learner import Learner, write_json
 
 __all__ = ["FittedHazard"]
@@ -86,7 +85,7 @@ class FittedHazard:
         """
         with tempfile.TemporaryDirectory() as name:
             self.learner.save(Path(name))
-            files = {path.name: _sha256(path) for path in sorted(Path(name).iterdir())}
+            files = {path.name: digest_of_file(path) for path in sorted(Path(name).iterdir())}
         kept = replace(self, files=files)
         return replace(kept, version=f"{stem}-{kept._digest()}")
 
@@ -128,8 +127,8 @@ class FittedHazard:
             Where the files are not those that the card was written with.
         """
         for name, digest in card["files"].items():
-            if not (folder / name).is_file() or _sha256(folder / name) != digest:
-                raise _changed(folder)
+            if not (folder / name).is_file() or digest_of_file(folder / name) != digest:
+                raise changed_model(folder)
         fitted = cls(
             learner=make(card["learner"], known).restore(folder),
             known=known,
@@ -140,7 +139,7 @@ class FittedHazard:
             version=card["version"],
         )
         if not fitted.version.endswith(f"-{fitted._digest()}"):
-            raise _changed(folder)
+            raise changed_model(folder)
         return fitted
 
     def _digest(self) -> str:
@@ -151,15 +150,3 @@ class FittedHazard:
             "known": list(self.known.all_names),
         }
         return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _changed(folder: Path) -> ConfigurationError:
-    return ConfigurationError(
-        f"The model in '{folder}' is not the one its card describes.",
-        "A file was changed, is missing, or belongs to another training.",
-        "train it again.",
-    )
