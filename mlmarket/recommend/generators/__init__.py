@@ -1,0 +1,1 @@
+"""Which items might be right for somebody?"""
