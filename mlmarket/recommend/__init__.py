@@ -2,5 +2,6 @@
 
 from mlmarket.recommend.generators.generator import Candidates, Generator
 from mlmarket.recommend.interactions import Interactions
+from mlmarket.recommend.items import Attributes, ItemFacts, catalogue
 
-__all__ = ["Candidates", "Generator", "Interactions"]
+__all__ = ["Attributes", "Candidates", "Generator", "Interactions", "ItemFacts", "catalogue"]
