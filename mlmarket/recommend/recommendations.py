@@ -99,11 +99,10 @@ class Recommendations:
 
         frame = self.history.to_pandas()
         names = ["0", "1", "2", "3 or more"]
-        length = pd.Categorical.from_codes(frame["occasions"].clip(upper=3).astype(int), names)
-        grouped = frame.groupby(length, observed=False)
+        grouped = frame.groupby(frame["occasions"].clip(upper=3))
         counted = grouped.agg(
             contacts=("occasions", "size"), slots=("filled", "sum"), fallback=("by_fallback", "sum")
-        )
+        ).reindex(range(len(names)), fill_value=0)
         share = counted["fallback"] / counted["slots"].where(counted["slots"] > 0)
         return pd.DataFrame(
             {
