@@ -16,6 +16,11 @@ from mlmarket.evaluation.calibration import (
 )
 from mlmarket.evaluation.gains import GainTable, gain_table, lift
 from mlmarket.evaluation.isotonic import IsotonicCalibrator
+from mlmarket.evaluation.list_quality import (
+    catalogue_coverage,
+    intra_list_diversity,
+    novelty,
+)
 from mlmarket.evaluation.metrics import (
     Metric,
     average_precision,
@@ -31,6 +36,12 @@ from mlmarket.evaluation.plots import (
     plot_lift,
     plot_scores,
     to_svg,
+)
+from mlmarket.evaluation.ranking import (
+    RankingScores,
+    mean_difference,
+    mean_interval,
+    ranking_metrics,
 )
 from mlmarket.evaluation.sigmoid import SigmoidCalibrator
 from mlmarket.evaluation.splits import rolling_origins, training_cutoffs
@@ -57,6 +68,7 @@ __all__ = [
     "Interval",
     "IsotonicCalibrator",
     "Metric",
+    "RankingScores",
     "SigmoidCalibrator",
     "ValueDeciles",
     "average_precision",
@@ -64,6 +76,7 @@ __all__ = [
     "brier_score",
     "calibration_curve",
     "calibrator_from_dict",
+    "catalogue_coverage",
     "decile_error",
     "drawn_below",
     "expected_calibration_error",
@@ -71,16 +84,21 @@ __all__ = [
     "expected_value_total",
     "gain_table",
     "in_holdout",
+    "intra_list_diversity",
     "lift",
     "log_loss",
     "mean_absolute_error",
+    "mean_difference",
+    "mean_interval",
     "normalised_gini",
+    "novelty",
     "paired_difference",
     "plot_calibration",
     "plot_deciles",
     "plot_folds",
     "plot_lift",
     "plot_scores",
+    "ranking_metrics",
     "relative_total_error",
     "roc_auc",
     "rolling_origins",
