@@ -40,8 +40,8 @@ class Interactions:
     item : ndarray of int32, shape (rows,)
         Places in `items`, oldest first within a contact.
     at : ndarray of float64, shape (rows,)
-        When: days since 1970 in UTC, or 0, 1, 2, … where only an order is known. Rows of one contact with the
-        same value are one occasion, such as the lines of an order.
+        When: days since 1970 in UTC, or any numbers where only an order is known; only which is larger means
+        something then. Rows of one contact with the same value are one occasion, such as the lines of an order.
     weight : ndarray of float32, shape (rows,)
         How much each counts; above 0.
     now : float
