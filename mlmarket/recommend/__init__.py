@@ -16,6 +16,7 @@ from mlmarket.recommend.generators.together import Together
 from mlmarket.recommend.generators.transitions import Transitions
 from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import Attributes, ItemFacts, catalogue
+from mlmarket.recommend.rules import Fallback, Rules, RuleTables, Slots
 
 __all__ = [
     "AttributeNeighbours",
@@ -23,6 +24,7 @@ __all__ = [
     "Candidates",
     "CategoryPopularity",
     "Ease",
+    "Fallback",
     "Generator",
     "History",
     "Interactions",
@@ -31,8 +33,11 @@ __all__ = [
     "LinearGenerator",
     "Neighbours",
     "Popularity",
+    "RuleTables",
+    "Rules",
     "SegmentPopularity",
     "Sequential",
+    "Slots",
     "Together",
     "Transitions",
     "catalogue",

@@ -4,26 +4,13 @@ Recipients are answered in chunks, so that the scores of the whole catalogue are
 only; chunks are answered side by side, and put together in their order.
 """
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-import numpy.typing as npt
-
-from mlmarket.market.columns import CONTACT_ID
-from mlmarket.recommend.explaining import causes_of, reason_table
 from mlmarket.recommend.fitting import Segments
-from mlmarket.recommend.histories import histories_of
-from mlmarket.recommend.interactions import ITEM_ID, Interactions
 from mlmarket.recommend.items import ItemFacts
-from mlmarket.recommend.recommendations import Recommendations
-from mlmarket.recommend.rules.slots import Fallback
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from mlmarket.recommend.due import DueItems
     from mlmarket.recommend.fallbacks import Fallbacks
     from mlmarket.recommend.probability import SlotProbability

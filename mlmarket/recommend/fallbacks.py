@@ -120,4 +120,4 @@ def _newest(facts: ItemFacts) -> npt.NDArray[np.float32]:
     order = np.argsort(np.nan_to_num(facts.published, nan=-np.inf), kind="stable")
     place = np.empty(len(facts), dtype=np.float32)
     place[order] = np.arange(1, len(facts) + 1, dtype=np.float32)
-    return place / max(len(facts), 1)
+    return (place / max(len(facts), 1)).astype(np.float32)

@@ -82,7 +82,8 @@ class SlotProbability:
         there = item >= 0
         if int(hit[there].sum()) < _FEWEST or hit[there].all():
             return None
-        knots = np.unique(np.quantile(score[there], np.linspace(0.1, 0.9, _KNOTS)))
+        worth = score[there].astype(np.float64)
+        knots = np.unique(np.quantile(worth, np.linspace(0.1, 0.9, _KNOTS)))
         terms = _terms(recipients, item, score, knots)
         label = hit[there]
         center, scale = terms.mean(axis=0), terms.std(axis=0)
@@ -175,7 +176,7 @@ def _learned(terms: Numbers, label: Flags) -> Numbers:
 
     model = LogisticRegression(C=1.0 / _PENALTY, solver="newton-cholesky", max_iter=100)
     model.fit(terms, label)
-    return np.concatenate([model.intercept_, model.coef_[0]])
+    return np.asarray(np.concatenate([model.intercept_, model.coef_[0]]), dtype=np.float64)
 
 
 def _chance(terms: Numbers, weights: Numbers) -> Numbers:
