@@ -40,8 +40,8 @@ class Interactions:
     item : ndarray of int32, shape (rows,)
         Places in `items`, oldest first within a contact.
     at : ndarray of float64, shape (rows,)
-        When: days since 1970 in UTC, or 0, 1, 2, … where only an order is known. Rows of one contact with the
-        same value are one occasion, such as the lines of an order.
+        When: days since 1970 in UTC, or any numbers where only an order is known; only which is larger means
+        something then. Rows of one contact with the same value are one occasion, such as the lines of an order.
     weight : ndarray of float32, shape (rows,)
         How much each counts; above 0.
     now : float
@@ -162,6 +162,21 @@ class Interactions:
             Looked at from `now`.
         """
         return replace(self.rows(self.at <= now), now=now)
+
+    def seen_from(self, now: float) -> Self:
+        """Return the same histories looked at from another instant.
+
+        Parameters
+        ----------
+        now : float
+            In days since 1970; rows after it are left out.
+
+        Returns
+        -------
+        Self
+            With other ages.
+        """
+        return replace(self, now=now) if now >= self.now else self.before(now)
 
     def without_last(self, occasions: int) -> Self:
         """Return each history without its latest occasions.

@@ -97,8 +97,6 @@ def read_interactions(
     weight = np.add.reduceat(weight, np.flatnonzero(first)) if len(weight) else weight
     contact, item, at = contact[first], item[first], at[first]
     start = np.searchsorted(contact, np.arange(len(contacts) + 1)).astype(np.int64)
-    if np.isnan(now):
-        at = _places(start, at)
     return {
         "contacts": contacts,
         "items": items,
@@ -273,16 +271,6 @@ def _ascending(values: "pa.StringArray") -> "pa.StringArray":
 
     found = pc.unique(values)
     return cast("pa.StringArray", found.take(pc.sort_indices(found)))
-
-
-def _places(start: npt.NDArray[np.int64], at: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return 0, 1, 2, … for the occasions of each contact."""
-    back = occasions_back(start, at).astype(np.float64)
-    lengths = np.diff(start)
-    has = lengths > 0
-    latest = np.zeros(len(lengths))
-    latest[has] = back[start[:-1][has]]
-    return np.repeat(latest, lengths) - back
 
 
 def _occasions_back(
