@@ -1,5 +1,6 @@
 """How is a question about contacts answered, and what backs the answer?"""
 
+from mlmarket.prediction.allocation import Allocation, Campaigns, allocate
 from mlmarket.prediction.evidence import Evidence, FoldScore, TotalScore
 from mlmarket.prediction.predictor import (
     BatchPredictor,
@@ -17,7 +18,9 @@ from mlmarket.prediction.words import MODEL_NAMES
 
 __all__ = [
     "MODEL_NAMES",
+    "Allocation",
     "BatchPredictor",
+    "Campaigns",
     "DeclinedError",
     "Evidence",
     "FoldScore",
@@ -30,5 +33,6 @@ __all__ = [
     "SupervisedPredictor",
     "TargetModel",
     "TotalScore",
+    "allocate",
     "from_estimator",
 ]
