@@ -13,7 +13,7 @@ def test_numbers_and_text_do_not_meet():
     assert numbers is not None
     with pytest.raises(ConfigurationError, match="whole numbers in table 'interactions'") as told:
         numbers.require(text)
-    assert "items['item_id'].astype('int')" in str(told.value)
+    assert "items['item_id'].astype(int)" in str(told.value)
 
 
 def test_the_same_kind_meets():
