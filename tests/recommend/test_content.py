@@ -27,7 +27,7 @@ def by_hand(pattern: str, url: str) -> str | None:
     path, _, query = pattern.partition("?")
     split = urlsplit(url)
     wanted, rest = _without_host(path, split.netloc, split.path)
-    if rest.endswith("/") and not path.endswith("/"):
+    if rest.endswith("/") and not path.endswith(("/", "*")):
         rest = rest[:-1]
     item = _in_path(wanted, rest, loose=path.startswith("*"))
     if "{item_id}" in path or item is None:
@@ -84,7 +84,7 @@ def _in_path(wanted: str, path: str, *, loose: bool) -> str | None:
         item = path[len(before) :]
         if after == "/*":
             item, slash, _ = item.partition("/")
-            return item if slash or path.endswith("/") else None
+            return item or None if slash else None
         if not item.endswith(after):
             return None
         item = item[: len(item) - len(after)]
