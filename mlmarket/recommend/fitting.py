@@ -172,5 +172,6 @@ class Segments:
         if not len(self.contacts):
             return np.full(len(contacts), -1, dtype=np.int32)
         place = pc.index_in(contacts, value_set=self.contacts).fill_null(len(self.contacts))
-        padded = np.append(self.code, np.int32(-1))
-        return padded[place.to_numpy(zero_copy_only=False)]
+        padded: npt.NDArray[np.int32] = np.append(self.code, np.int32(-1))
+        found: npt.NDArray[np.int32] = padded[place.to_numpy(zero_copy_only=False)]
+        return found

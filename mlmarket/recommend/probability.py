@@ -168,7 +168,7 @@ def _liveliness(recipients: Interactions) -> Numbers:
     if recipients.timed:
         latest[has] = recipients.age[recipients.start[1:][has] - 1]
     facts = (occasions, np.diff(recipients.start), np.maximum(latest, 0.0))
-    return np.log1p(np.stack(facts, axis=1))
+    return np.asarray(np.log1p(np.stack(facts, axis=1)), dtype=np.float64)
 
 
 def _learned(terms: Numbers, label: Flags) -> Numbers:
