@@ -9,6 +9,7 @@ from mlmarket.prediction.predictor import (
     Predictions,
     Predictor,
     Schema,
+    TakesDue,
 )
 from mlmarket.prediction.snapshot_predictor import SnapshotPredictor
 from mlmarket.prediction.supervised import SupervisedPredictor
@@ -28,6 +29,7 @@ __all__ = [
     "Schema",
     "SnapshotPredictor",
     "SupervisedPredictor",
+    "TakesDue",
     "TargetModel",
     "TotalScore",
     "from_estimator",

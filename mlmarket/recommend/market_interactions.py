@@ -6,20 +6,17 @@ number of rows by some bytes each, and never with the length of ids.
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import numpy as np
 
-from mlmarket.errors import ConfigurationError
-from mlmarket.market.columns import AVAILABLE_AT, CONTACT_ID, OCCURRED_AT, RESERVED_TYPES
-from mlmarket.market.time import within
+from mlmarket.market.columns import AVAILABLE_AT, CONTACT_ID, OCCURRED_AT
+from mlmarket.market.time import to_utc, within
 from mlmarket.recommend.content import UrlPattern, item_of_url
 from mlmarket.recommend.interactions import ITEM_ID, Interactions
-from mlmarket.recommend.netting import ORDER, RETURN, TYPES, put, tidy
-from mlmarket.recommend.reading import days
+from mlmarket.recommend.weights import MICRO, TYPES, codes_of, weights_of
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -27,21 +24,12 @@ if TYPE_CHECKING:
 
     from mlmarket.market import Market
 
-__all__ = ["CONTENT_WEIGHTS", "ORDER_WEIGHTS", "UrlCounts", "count_urls", "market_interactions"]
+__all__ = ["UrlCounts", "count_urls", "market_interactions"]
 
-ORDER_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType({"order": 1.0})
-"""What counts where orders say which item was bought."""
-CONTENT_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
-    {"add_to_cart": 0.3, "product_view": 0.1, "page_view": 0.1}
-)
-"""What counts where they do not."""
-
-_MOST_TYPES: Final = TYPES - 2
 _PARTS: Final = 10_000
 """Amounts are compared as ten-thousandths, as the contract keeps them."""
-_MICRO: Final = 1_000_000
-"""Weights are added up as millionths: whole numbers have one sum in any order."""
-_MOST_WEIGHT: Final = 1_000.0
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC without a zone, as in the tables
+_DAY: Final = timedelta(days=1)
 _DAY_US: Final = 86_400_000_000
 _LOGGED: Final = ("at", "key", "amount")
 _AT_ONCE: Final = 1 << 20
@@ -88,7 +76,7 @@ def market_interactions(
         Rows that happened or became known after it are not looked at.
     weights : mapping of str to float, optional
         What counts, and how much: ``order`` and types of events. By default orders alone, where they name
-        items; else carts and views, see :data:`CONTENT_WEIGHTS`.
+        items; else carts and views, see :data:`~mlmarket.recommend.weights.CONTENT_WEIGHTS`.
     urls : sequence of str, optional
         Patterns by which the pages of events without an item name one, see
         :class:`~mlmarket.recommend.content.UrlPattern`.
@@ -110,7 +98,7 @@ def market_interactions(
         Where a weight, a pattern or `as_of` cannot be used.
     """
     chosen = weights_of(market, weights)
-    now = days(as_of)
+    now = (to_utc(as_of) - _EPOCH) / _DAY
     rows = _rows(market, as_of, chosen, urls)
     if contacts is not None:
         rows = rows.filter(rows[CONTACT_ID].isin(list(contacts)))
@@ -121,68 +109,6 @@ def market_interactions(
         path = Path(folder) / "interactions.arrow"
         left_out = _record(rows, path, people, known)
         return Interactions(**_read(path, people, known, left_out, chosen), now=now)
-
-
-def weights_of(market: "Market", weights: Mapping[str, float] | None) -> dict[str, float]:
-    """Return what counts in a market.
-
-    Parameters
-    ----------
-    market : Market
-        The tables.
-    weights : mapping of str to float or None
-        What was asked for.
-
-    Returns
-    -------
-    dict of str to float
-        By type.
-
-    Raises
-    ------
-    ConfigurationError
-        Where one is no number above 0, or is of something that is no interest in an item.
-    """
-    if weights is None:
-        with_items = market.has("orders") and ITEM_ID in market.table("orders").columns
-        return dict(ORDER_WEIGHTS if with_items else CONTENT_WEIGHTS)
-    check_weights(weights)
-    return dict(weights)
-
-
-def check_weights(weights: Mapping[str, float]) -> None:
-    """Refuse weights that cannot be used.
-
-    Parameters
-    ----------
-    weights : mapping of str to float
-        By type.
-
-    Raises
-    ------
-    ConfigurationError
-        Where one is no number above 0, or is of something that is no interest in an item.
-    """
-    for kind, weight in weights.items():
-        if kind in RESERVED_TYPES and kind != "order":
-            raise ConfigurationError(
-                f"'{kind}' has a weight, but is no interest in an item.",
-                "Recommendations are learned from orders and events; what comes back is taken off by itself.",
-                "weigh order and types of events, such as {order = 1.0, add_to_cart = 0.3}.",
-            )
-        number = isinstance(weight, int | float) and not isinstance(weight, bool)
-        if not number or not 1 / _MICRO <= weight <= _MOST_WEIGHT:
-            raise ConfigurationError(
-                f"The weight of '{kind}' is {weight!r}.",
-                "It says how much one row counts beside the others.",
-                f"write a number above 0 and up to {_MOST_WEIGHT:g}, or leave '{kind}' out.",
-            )
-    if not 0 < len(weights) <= _MOST_TYPES:
-        raise ConfigurationError(
-            f"{len(weights)} types of behaviour have a weight.",
-            "There has to be something to learn from, and no more than a team can weigh.",
-            "weigh some, such as {order = 1.0, add_to_cart = 0.3}, or leave the weights out.",
-        )
 
 
 def count_urls(
@@ -221,12 +147,6 @@ def count_urls(
     return UrlCounts(visits, matched, fit - matched, visits - fit)
 
 
-def _codes(weights: Mapping[str, float]) -> dict[str, int]:
-    """Return the number of each type; that of returns beside them."""
-    events = sorted(set(weights) - {"order"})
-    return {"order": ORDER, "return": RETURN} | {kind: 1 + n for n, kind in enumerate(events)}
-
-
 def _rows(
     market: "Market", as_of: datetime, weights: Mapping[str, float], urls: Sequence[str]
 ) -> "ir.Table":
@@ -249,7 +169,7 @@ def _rows(
 def _in_numbers(
     rows: "ir.Table", weights: Mapping[str, float], *, amount: "ir.Value"
 ) -> "ir.Table":
-    codes = sorted(_codes(weights).items())
+    codes = sorted(codes_of(weights).items())
     return rows.select(
         CONTACT_ID,
         ITEM_ID,
@@ -348,6 +268,8 @@ def _read(
     weights: Mapping[str, float],
 ) -> dict[str, Any]:
     """Return the fields of interactions but the instant."""
+    from mlmarket.recommend.netting import put, tidy
+
     lengths = np.zeros(len(people), dtype=np.int64)
     for batch in _batches(path):
         lengths += np.bincount(batch.column("contact").to_numpy(), minlength=len(people))
@@ -358,8 +280,8 @@ def _read(
         rows = np.column_stack([batch.column(name).to_numpy() for name in _LOGGED])
         put(batch.column("contact").to_numpy(), rows, free, log)
     micro = np.zeros(TYPES, dtype=np.int64)
-    for kind, code in _codes(weights).items():
-        micro[code] = round(weights.get(kind, 0.0) * _MICRO)
+    for kind, code in codes_of(weights).items():
+        micro[code] = round(weights.get(kind, 0.0) * MICRO)
     returned, repeated = tidy(start, log, micro)
     _count(left_out, "wholly returned", returned)
     _count(left_out, "repeated", repeated)
@@ -370,7 +292,7 @@ def _read(
         "start": start,
         "item": log[:, 1].astype(np.int32),
         "at": log[:, 0] / _DAY_US,
-        "weight": (log[:, 2] / _MICRO).astype(np.float32),
+        "weight": (log[:, 2] / MICRO).astype(np.float32),
         "left_out": left_out,
     }
 

@@ -4,14 +4,12 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ORDER", "RETURN", "TYPES", "put", "tidy"]
+from mlmarket.recommend.weights import ORDER, RETURN, TYPES
+
+__all__ = ["put", "tidy"]
 
 Whole = npt.NDArray[np.int64]
 
-TYPES = 256
-"""A row's key is its item times this, and what it is."""
-ORDER = 0
-RETURN = TYPES - 1
 _GONE = -1
 _FIRST_GAPS = (132, 57, 23, 10, 4, 1)
 """Ciura's gaps for sorting by insertion; longer ones follow by 2.25."""
@@ -115,7 +113,7 @@ def put(contact: npt.NDArray[np.int32], rows: Whole, free: Whole, log: Whole) ->
     contact : ndarray of int32, shape (rows,)
         Whose.
     rows : ndarray of int64, shape (rows, 3)
-        When, ``item * TYPES + type``, and the amount.
+        When, ``item * TYPES + type`` (see :mod:`mlmarket.recommend.weights`), and the amount.
     free : ndarray of int64, shape (contacts,)
         The next free place of each contact; moved on.
     log : ndarray of int64, shape (all rows, 3)
