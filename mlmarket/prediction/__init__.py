@@ -10,6 +10,7 @@ from mlmarket.prediction.predictor import (
     Predictions,
     Predictor,
     Schema,
+    TakesDue,
 )
 from mlmarket.prediction.snapshot_predictor import SnapshotPredictor
 from mlmarket.prediction.supervised import SupervisedPredictor
@@ -31,6 +32,7 @@ __all__ = [
     "Schema",
     "SnapshotPredictor",
     "SupervisedPredictor",
+    "TakesDue",
     "TargetModel",
     "TotalScore",
     "allocate",
