@@ -16,6 +16,11 @@ from mlmarket.evaluation.calibration import (
 )
 from mlmarket.evaluation.gains import GainTable, gain_table, lift
 from mlmarket.evaluation.isotonic import IsotonicCalibrator
+from mlmarket.evaluation.list_quality import (
+    catalogue_coverage,
+    intra_list_diversity,
+    novelty,
+)
 from mlmarket.evaluation.metrics import (
     Metric,
     average_precision,
@@ -24,6 +29,15 @@ from mlmarket.evaluation.metrics import (
     log_loss,
     roc_auc,
 )
+from mlmarket.evaluation.off_policy import (
+    FewEffectiveSlotsWarning,
+    LoggedSlots,
+    OffPolicyEstimate,
+    doubly_robust,
+    inverse_propensity,
+    same_place,
+    self_normalised,
+)
 from mlmarket.evaluation.plots import (
     plot_calibration,
     plot_deciles,
@@ -31,6 +45,12 @@ from mlmarket.evaluation.plots import (
     plot_lift,
     plot_scores,
     to_svg,
+)
+from mlmarket.evaluation.ranking import (
+    RankingScores,
+    mean_difference,
+    mean_interval,
+    ranking_metrics,
 )
 from mlmarket.evaluation.sigmoid import SigmoidCalibrator
 from mlmarket.evaluation.splits import rolling_origins, training_cutoffs
@@ -52,11 +72,15 @@ from mlmarket.evaluation.value_totals import (
 __all__ = [
     "CalibrationCurve",
     "Calibrator",
+    "FewEffectiveSlotsWarning",
     "GainTable",
     "IdentityCalibrator",
     "Interval",
     "IsotonicCalibrator",
+    "LoggedSlots",
     "Metric",
+    "OffPolicyEstimate",
+    "RankingScores",
     "SigmoidCalibrator",
     "ValueDeciles",
     "average_precision",
@@ -64,26 +88,36 @@ __all__ = [
     "brier_score",
     "calibration_curve",
     "calibrator_from_dict",
+    "catalogue_coverage",
     "decile_error",
+    "doubly_robust",
     "drawn_below",
     "expected_calibration_error",
     "expected_total",
     "expected_value_total",
     "gain_table",
     "in_holdout",
+    "intra_list_diversity",
+    "inverse_propensity",
     "lift",
     "log_loss",
     "mean_absolute_error",
+    "mean_difference",
+    "mean_interval",
     "normalised_gini",
+    "novelty",
     "paired_difference",
     "plot_calibration",
     "plot_deciles",
     "plot_folds",
     "plot_lift",
     "plot_scores",
+    "ranking_metrics",
     "relative_total_error",
     "roc_auc",
     "rolling_origins",
+    "same_place",
+    "self_normalised",
     "stable_fraction",
     "stable_fractions",
     "to_svg",
