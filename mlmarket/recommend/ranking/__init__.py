@@ -1,0 +1,1 @@
+"""In which order should candidates be shown?"""

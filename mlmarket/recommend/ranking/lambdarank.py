@@ -1,0 +1,111 @@
+"""Trees that learn an order: which candidate should stand above which?"""
+
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from mlmarket.prediction.learner import THREADS
+
+__all__ = ["LambdaRank"]
+
+Features = npt.NDArray[np.float32]
+
+_SETTINGS: Final[dict[str, Any]] = {
+    "objective": "lambdarank",
+    "lambdarank_truncation_level": 15,
+    "num_leaves": 31,
+    "learning_rate": 0.08,
+    "min_data_in_leaf": 100,
+    "lambda_l2": 5.0,
+    "feature_fraction": 0.6,
+    "bagging_fraction": 0.7,
+    "bagging_freq": 1,
+    "bagging_by_query": True,
+    "max_bin": 127,
+    "deterministic": True,
+    "force_row_wise": True,
+    "num_threads": THREADS,
+    "verbose": -1,
+}
+
+
+class LambdaRank:
+    """Gradient-boosted trees that learn the order of candidates.
+
+    Parameters
+    ----------
+    trees : int, default 120
+        How many; each is asked about every candidate of every recipient.
+    random_state : int, default 0
+        Seed of the sampling of features and recipients.
+
+    References
+    ----------
+    Burges (2010), From RankNet to LambdaRank to LambdaMART, MSR-TR-2010-82.
+    """
+
+    def __init__(self, *, trees: int = 120, random_state: int = 0) -> None:
+        self.trees = trees
+        self.random_state = random_state
+
+    def fit(self, features: Features, relevant: npt.NDArray[np.bool_]) -> Self:
+        """Learn the order.
+
+        Parameters
+        ----------
+        features : ndarray of float32, shape (recipients, m, features)
+            Of candidates.
+        relevant : ndarray of bool, shape (recipients, m)
+            What was taken.
+
+        Returns
+        -------
+        Self
+        """
+        import lightgbm as lgb
+
+        recipients, m, count = features.shape
+        rows = lgb.Dataset(
+            features.reshape(-1, count),
+            label=relevant.reshape(-1).astype(np.int8),
+            group=np.full(recipients, m),
+            params={"max_bin": _SETTINGS["max_bin"], "verbose": -1},
+            free_raw_data=True,
+        )
+        settings = {**_SETTINGS, "seed": self.random_state}
+        self.booster_: lgb.Booster = lgb.train(settings, rows, num_boost_round=self.trees)
+        return self
+
+    def predict(self, features: Features) -> Features:
+        """Return a score for each candidate.
+
+        Parameters
+        ----------
+        features : ndarray of float32, shape (recipients, m, features)
+            In the order of :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of float32, shape (recipients, m)
+            Comparable within a recipient.
+        """
+        recipients, m, count = features.shape
+        if not recipients * m:
+            return np.empty((recipients, m), dtype=np.float32)
+        told = self.booster_.predict(features.reshape(-1, count), num_threads=THREADS)
+        return np.asarray(told, dtype=np.float32).reshape(recipients, m)
+
+    def to_text(self) -> str:
+        """Return LightGBM's own text format."""
+        return str(self.booster_.model_to_string())
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read LightGBM's own text format."""
+        import lightgbm as lgb
+
+        read = cls()
+        read.booster_ = lgb.Booster(model_str=text)
+        read.trees = read.booster_.num_trees()
+        return read
