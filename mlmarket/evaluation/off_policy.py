@@ -15,7 +15,6 @@ from mlmarket.errors import ConfigurationError, DataContractError, suggestion
 from mlmarket.evaluation.bootstrap import Interval
 from mlmarket.evaluation.checks import FloatArray
 from mlmarket.evaluation.resampling import Draws
-from mlmarket.market.frames import to_arrow
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -109,6 +108,8 @@ class LoggedSlots:
             Where a row cannot be used.
         """
         import pyarrow as pa
+
+        from mlmarket.market.frames import to_arrow
 
         table = to_arrow(frame, name=_TABLE)
         for column in ("propensity", reward, group):

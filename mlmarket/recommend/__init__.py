@@ -1,7 +1,39 @@
 """What to show each person?"""
 
+from mlmarket.recommend.generators.attributes import AttributeNeighbours
+from mlmarket.recommend.generators.ease import Ease, LargeCatalogueError
 from mlmarket.recommend.generators.generator import Candidates, Generator
+from mlmarket.recommend.generators.history import History
+from mlmarket.recommend.generators.linear import LinearGenerator
+from mlmarket.recommend.generators.neighbours import Neighbours
+from mlmarket.recommend.generators.popularity import (
+    CategoryPopularity,
+    Popularity,
+    SegmentPopularity,
+)
+from mlmarket.recommend.generators.sequential import Sequential
+from mlmarket.recommend.generators.together import Together
+from mlmarket.recommend.generators.transitions import Transitions
 from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import Attributes, ItemFacts, catalogue
 
-__all__ = ["Attributes", "Candidates", "Generator", "Interactions", "ItemFacts", "catalogue"]
+__all__ = [
+    "AttributeNeighbours",
+    "Attributes",
+    "Candidates",
+    "CategoryPopularity",
+    "Ease",
+    "Generator",
+    "History",
+    "Interactions",
+    "ItemFacts",
+    "LargeCatalogueError",
+    "LinearGenerator",
+    "Neighbours",
+    "Popularity",
+    "SegmentPopularity",
+    "Sequential",
+    "Together",
+    "Transitions",
+    "catalogue",
+]
