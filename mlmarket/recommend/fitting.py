@@ -10,7 +10,11 @@ import numpy.typing as npt
 from mlmarket.errors import ConfigurationError, DataContractError
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.frames import to_arrow
-from mlmarket.recommend.generators.popularity import CategoryPopularity, Popularity, SegmentPopularity
+from mlmarket.recommend.generators.popularity import (
+    CategoryPopularity,
+    Popularity,
+    SegmentPopularity,
+)
 from mlmarket.recommend.identity import IdKind, kind_of
 from mlmarket.recommend.interactions import ITEM_ID, Interactions
 from mlmarket.recommend.items import ItemFacts, catalogue

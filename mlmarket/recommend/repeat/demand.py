@@ -1,5 +1,6 @@
 """What is new in the shop, what rises, and what has had its time?"""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -7,7 +8,7 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from mlmarket.errors import NotFittedError
+from mlmarket.errors import ConfigurationError
 from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import ItemFacts
 
@@ -65,7 +66,7 @@ class DemandFeatures:
         """
         windows = (*_WINDOWS, np.inf)
         shares = [_share(interactions, window) for window in windows]
-        pairs = zip(shares, shares[1:], strict=False)
+        pairs = itertools.pairwise(shares)
         rises = [(short + _FEW) / (long + _FEW) for short, long in pairs]
         columns = [*shares, *rises, *_novelty(interactions)]
         return type(self)(np.stack(columns, axis=1).astype(np.float32))
@@ -98,7 +99,11 @@ class DemandFeatures:
 
     def _known(self) -> Values:
         if self.learned is None:
-            raise NotFittedError(type(self).__name__)
+            raise ConfigurationError(
+                f"{type(self).__name__} has learned nothing yet.",
+                "Its features come from what earlier histories say.",
+                "call fit first, and use what it returns.",
+            )
         return self.learned
 
 

@@ -8,6 +8,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from mlmarket.errors import ConfigurationError
 from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import ItemFacts
 from mlmarket.recommend.repeat.due import Due
@@ -156,14 +157,16 @@ class RepeatFeatures:
         )
 
     def _learned(self) -> Returning:
-        from mlmarket.errors import NotFittedError
-
         if self.returning is None:
-            raise NotFittedError(type(self).__name__)
+            raise ConfigurationError(
+                f"{type(self).__name__} has learned nothing yet.",
+                "Its features come from what earlier histories say.",
+                "call fit first, and use what it returns.",
+            )
         return self.returning
 
 
-def _fill(  # noqa: C901, PLR0912, PLR0913, PLR0915 - one pass over each history, compiled
+def _fill(  # noqa: C901, PLR0913, PLR0915 - one pass over each history, compiled
     start: npt.NDArray[np.int64],
     history: Codes,
     age: npt.NDArray[np.float64],
@@ -191,7 +194,7 @@ def _fill(  # noqa: C901, PLR0912, PLR0913, PLR0915 - one pass over each history
                 found += 1
             count[place] += 1.0
             latest[place] = row
-            fading[place, 0] += 0.8 ** back[row]
+            fading[place, 0] += _BY_OCCASION ** back[row]
             for speed in range(3):
                 fading[place, speed + 1] += np.exp(-decay[speed] * age[row])
         occasions = back[begin] + 1.0 if rows else 0.0

@@ -76,15 +76,15 @@ class Returning:
         group = facts.category
         count = len(interactions.items)
         rate, by_category = _shrunk(
-            np.bincount(pairs.item, pairs.repeats, count),
-            np.bincount(pairs.item, pairs.later, count),
+            _sums(pairs.item, pairs.repeats, count),
+            _sums(pairs.item, pairs.later, count),
             group,
             _OPPORTUNITIES,
         )
         had, again = _lately(interactions, window)
         lately, _ = _shrunk(again, had, group, _OPPORTUNITIES)
         log_gap, _ = _shrunk(
-            np.bincount(pairs.gap_item, np.log(pairs.gap), count),
+            _sums(pairs.gap_item, np.log(pairs.gap), count),
             np.bincount(pairs.gap_item, minlength=count).astype(np.float64),
             group,
             _GAPS,
@@ -138,6 +138,10 @@ def _changes(contact: Codes, item: Codes) -> npt.NDArray[np.bool_]:
     new = np.ones(len(item), dtype=np.bool_)
     new[1:] = (np.diff(contact) != 0) | (np.diff(item) != 0)
     return new
+
+
+def _sums(place: Codes, values: Floats, count: int) -> Floats:
+    return np.bincount(place, values, count).astype(np.float64)
 
 
 def _shrunk(total: Floats, count: Floats, group: Codes, prior: float) -> tuple[Floats, Floats]:
