@@ -16,6 +16,9 @@ from mlmarket.recommend.generators.together import Together
 from mlmarket.recommend.generators.transitions import Transitions
 from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import Attributes, ItemFacts, catalogue
+from mlmarket.recommend.recommendations import Recommendations
+from mlmarket.recommend.recommender import Recommender, Tonight
+from mlmarket.recommend.rules import Fallback, Rules, RuleTables, Slots
 
 __all__ = [
     "AttributeNeighbours",
@@ -23,6 +26,7 @@ __all__ = [
     "Candidates",
     "CategoryPopularity",
     "Ease",
+    "Fallback",
     "Generator",
     "History",
     "Interactions",
@@ -31,9 +35,15 @@ __all__ = [
     "LinearGenerator",
     "Neighbours",
     "Popularity",
+    "Recommendations",
+    "Recommender",
+    "RuleTables",
+    "Rules",
     "SegmentPopularity",
     "Sequential",
+    "Slots",
     "Together",
+    "Tonight",
     "Transitions",
     "catalogue",
 ]

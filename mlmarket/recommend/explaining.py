@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlmarket.recommend.items import ItemFacts
-    from mlmarket.recommend.ranking import RankingModel
+    from mlmarket.recommend.ranking.model import RankingModel
     from mlmarket.recommend.rules.slots import Slots
 
 __all__ = ["Causes", "causes_of", "reason_table"]

@@ -7,14 +7,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from mlmarket.errors import ConfigurationError, DataContractError
+from mlmarket.errors import DataContractError
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.frames import to_arrow
-from mlmarket.recommend.generators.popularity import (
-    CategoryPopularity,
-    Popularity,
-    SegmentPopularity,
-)
 from mlmarket.recommend.identity import IdKind, kind_of
 from mlmarket.recommend.interactions import ITEM_ID, Interactions
 from mlmarket.recommend.items import ItemFacts, catalogue
@@ -22,8 +17,6 @@ from mlmarket.recommend.recipients import contacts_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from mlmarket.recommend.ranking import RankingModel
 
 __all__ = ["Material", "Segments", "read_material"]
 
@@ -179,5 +172,6 @@ class Segments:
         if not len(self.contacts):
             return np.full(len(contacts), -1, dtype=np.int32)
         place = pc.index_in(contacts, value_set=self.contacts).fill_null(len(self.contacts))
-        padded = np.append(self.code, np.int32(-1))
-        return padded[place.to_numpy(zero_copy_only=False)]
+        padded: npt.NDArray[np.int32] = np.append(self.code, np.int32(-1))
+        found: npt.NDArray[np.int32] = padded[place.to_numpy(zero_copy_only=False)]
+        return found

@@ -163,6 +163,21 @@ class Interactions:
         """
         return replace(self.rows(self.at <= now), now=now)
 
+    def seen_from(self, now: float) -> Self:
+        """Return the same histories looked at from another instant.
+
+        Parameters
+        ----------
+        now : float
+            In days since 1970; rows after it are left out.
+
+        Returns
+        -------
+        Self
+            With other ages.
+        """
+        return replace(self, now=now) if now >= self.now else self.before(now)
+
     def without_last(self, occasions: int) -> Self:
         """Return each history without its latest occasions.
 

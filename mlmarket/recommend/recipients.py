@@ -7,12 +7,13 @@ from mlmarket.errors import ConfigurationError, DataContractError
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.frames import to_arrow
 from mlmarket.recommend.identity import IdKind, kind_of
+from mlmarket.recommend.interactions import ITEM_ID
 from mlmarket.recommend.reading import ids
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["asked_contacts", "contacts_table"]
+__all__ = ["as_item_frame", "asked_contacts", "contacts_table"]
 
 _TABLE = "contacts"
 
@@ -111,3 +112,35 @@ def contacts_table(frame: object | None, *, kinds: Sequence[IdKind]) -> "pa.Tabl
             f"keep one row a contact, such as frame.drop_duplicates('{CONTACT_ID}', keep='last').",
         )
     return table.set_column(table.column_names.index(CONTACT_ID), CONTACT_ID, who)
+
+
+def as_item_frame(named: object) -> object:
+    """Return a list of item ids as a frame; a frame stays what it is.
+
+    Parameters
+    ----------
+    named : sequence of str or int, pandas.DataFrame, polars.DataFrame or pyarrow.Table
+        Items.
+
+    Returns
+    -------
+    frame
+        With ``item_id``.
+
+    Raises
+    ------
+    ConfigurationError
+        Where it names no items.
+    """
+    import pyarrow as pa
+
+    if hasattr(named, "columns") or hasattr(named, "column_names"):
+        return named
+    try:
+        return pa.table({ITEM_ID: pa.array(named)})
+    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
+        raise ConfigurationError(
+            f"Items are named by {named!r}, which is no list of ids.",
+            "It decides what may be shown.",
+            f"pass a list of ids, or a frame with '{ITEM_ID}'.",
+        ) from error

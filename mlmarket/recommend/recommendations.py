@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from mlmarket.market.columns import CONTACT_ID
+from mlmarket.recommend.identity import IdKind
 from mlmarket.recommend.interactions import ITEM_ID
 
 if TYPE_CHECKING:
@@ -67,6 +68,28 @@ class Recommendations:
         """Return the number of recommended items."""
         return int(self.items.num_rows)
 
+    def with_ids(self, contact: IdKind, item: IdKind) -> "Recommendations":
+        """Return the same with ids as they came in.
+
+        Parameters
+        ----------
+        contact, item : IdKind
+            What they are made of.
+
+        Returns
+        -------
+        Recommendations
+            With whole numbers where they were.
+        """
+        if not (contact.integer or item.integer):
+            return self
+        return Recommendations(
+            _restored(self.items, contact, item),
+            _restored(self.short, contact, item),
+            _restored(self.history, contact, item),
+            self.horizon_days,
+        )
+
     def to_arrow(self) -> "pa.Table":
         """Return the long form.
 
@@ -112,3 +135,11 @@ class Recommendations:
                 "fallback_share": share.to_numpy(),
             }
         )
+
+
+def _restored(table: "pa.Table", *kinds: IdKind) -> "pa.Table":
+    for kind in kinds:
+        if kind.column in table.column_names:
+            place = table.column_names.index(kind.column)
+            table = table.set_column(place, kind.column, kind.restored(table.column(place)))
+    return table

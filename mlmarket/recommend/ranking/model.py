@@ -47,6 +47,9 @@ _WEIGHED: Final = 1000
 _FEW: Final = 300
 """Recipients with an answer, in the windows learned from and in the one judged on, below which no trees are learned."""
 
+_REHEARSED: Final = 20
+"""Places that are rehearsed."""
+
 _RARE: Final = 0.01
 """Share of repeated answers below which own items are no candidates."""
 
@@ -78,6 +81,28 @@ class _Lesson:
     relevant: Flags
     answers: npt.NDArray[np.int64]
     """How many items each recipient took, among the candidates or not."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rehearsal:
+    """What was ranked for a window that the ranking had not seen, and what came of it.
+
+    Parameters
+    ----------
+    recipients : Interactions
+        Histories as the window began; some took nothing in it.
+    item : ndarray of int32, shape (recipients, m)
+        The best items; -1 for none.
+    score : ndarray of float32, shape (recipients, m)
+        Their scores.
+    hit : ndarray of bool, shape (recipients, m)
+        Which of them were taken.
+    """
+
+    recipients: Interactions
+    item: Codes
+    score: Scores
+    hit: Flags
 
 
 class RankingModel:
@@ -137,6 +162,11 @@ class RankingModel:
         return tuple(self.generators)
 
     @property
+    def fitted_generators(self) -> Mapping[str, StoredGenerator]:
+        """The generators that answer tonight, by name."""
+        return dict(zip(self.sources, self._stage.generators, strict=True))
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of what the trees see."""
         own = tuple(name for block in self.blocks for name in block.names)
@@ -169,9 +199,51 @@ class RankingModel:
         asked = [window for window in asked if len(window)]
         self.weights_ = np.full(len(self.generators), 1.0 / len(self.generators))
         self.trees_: LambdaRank | None = None
-        self._choose(asked, facts)
+        stages = self._stages(asked, facts)
+        judged_trees = self._choose(asked, stages)
+        self.rehearsal_ = None
+        if asked:
+            latest = asked[-1]
+            self.rehearsal_ = self._rehearse(
+                stages[id(latest.known)], judged_trees, latest.known, interactions
+            )
         self._stage = self._learned(interactions, facts)
         return self
+
+    def _stages(self, windows: list[Window], facts: ItemFacts) -> dict[int, _Stage]:
+        """Return what generators had learned when each window began, by the identity of what was known."""
+        known = {id(window.known): window.known for window in windows}
+        return {key: self._learned(one, facts) for key, one in known.items()}
+
+    def _rehearse(
+        self,
+        stage: _Stage,
+        trees: LambdaRank | None,
+        known: Interactions,
+        interactions: Interactions,
+    ) -> Rehearsal:
+        """Rank for everybody with a history as the latest window began, whether or not they took anything."""
+        back = 0.0 if self.horizon is None else self.horizon
+        past = interactions.without_last(1) if self.horizon is None else known
+        later = interactions.rows(
+            interactions.occasions_back == 0
+            if self.horizon is None
+            else interactions.at > interactions.now - back
+        )
+        asked = np.flatnonzero(np.diff(past.start) > 0)
+        if len(asked) > self.recipients:
+            rng = np.random.default_rng(self.random_state)
+            asked = np.sort(rng.choice(asked, self.recipients, replace=False))
+        recipients, answers = past.take(asked), later.take(asked)
+        parts = []
+        for first, last in _chunks(len(asked)):
+            pool = self._pool(stage, recipients.chunk(first, last), None)
+            parts.append(self._ordered(pool, _REHEARSED, trees))
+        item, score = (np.concatenate([part[place] for part in parts]) for place in range(2))
+        size = len(recipients.items)
+        taken = answers.contact.astype(np.int64) * size + answers.item
+        shown = np.arange(len(item), dtype=np.int64)[:, None] * size + item
+        return Rehearsal(recipients, item, score, np.isin(shown, taken) & (item >= 0))
 
     def _windows(self, interactions: Interactions) -> list[Window]:
         if self.horizon is None:
@@ -184,26 +256,23 @@ class RankingModel:
             )
         return periods(interactions, self.horizon, self.windows)
 
-    def _choose(self, windows: list[Window], facts: ItemFacts) -> None:
+    def _choose(self, windows: list[Window], stages: dict[int, _Stage]) -> LambdaRank | None:
+        """Choose weights and ranker; return the trees that did not see the latest window."""
         labelled = [len(window) for window in windows]
         if not windows or (self.ranker == "blend" and min(labelled) == 0):
             self.choice_ = Choice.without_labels()
-            return
-        stages: dict[int, _Stage] = {}
-        for window in windows:
-            if id(window.known) not in stages:
-                stages[id(window.known)] = self._learned(window.known, facts)
+            return None
         first = windows[max(len(windows) - 2, 0)]
         self.weights_ = self._weigh(stages[id(first.known)], first)
         few = len(windows) < 2 or min(sum(labelled[:-1]), labelled[-1]) < _FEW
         if self.ranker == "blend" or (few and self.ranker == "auto"):
             self.choice_ = Choice.blend_of(sum(labelled), asked=self.ranker == "blend")
-            return
+            return None
         lessons = [self._lesson(stages[id(window.known)], window) for window in windows]
-        self._contest(lessons)
+        return self._contest(lessons)
 
-    def _contest(self, lessons: list[_Lesson]) -> None:
-        """Judge the trees on the latest window, then learn them from all."""
+    def _contest(self, lessons: list[_Lesson]) -> LambdaRank | None:
+        """Judge the trees on the latest window, then learn them from all; return those judged, if taken."""
         learned, judged_on = (lessons[:-1] or lessons), lessons[-1]
         trees = self._trees(learned)
         by_trees = gain_at_ten(
@@ -215,8 +284,10 @@ class RankingModel:
             judged_on.answers,
         )
         self.choice_ = judged(by_trees, by_blend, asked=self.ranker == "lambdarank")
-        if self.choice_.ranker == "lambdarank":
-            self.trees_ = self._trees(lessons)
+        if self.choice_.ranker == "blend":
+            return None
+        self.trees_ = self._trees(lessons)
+        return trees
 
     def _trees(self, lessons: list[_Lesson]) -> LambdaRank:
         features = np.concatenate([lesson.features for lesson in lessons])
@@ -308,14 +379,16 @@ class RankingModel:
             )
             for first, last in _chunks(len(recipients.contacts))
         ]
-        parts = [self._ordered(pool, m) for pool in pools]
+        parts = [self._ordered(pool, m, self.trees_) for pool in pools]
         item, score, source = (
             np.concatenate([part[place] for part in parts]) for place in range(3)
         )
         return Ranked(recipients.contacts, recipients.items, item, score, source, self.sources)
 
-    def _ordered(self, pool: _Pool, m: int) -> tuple[Codes, Scores, npt.NDArray[np.int8]]:
-        score = pool.blend if self.trees_ is None else self.trees_.predict(pool.features)
+    def _ordered(
+        self, pool: _Pool, m: int, trees: LambdaRank | None
+    ) -> tuple[Codes, Scores, npt.NDArray[np.int8]]:
+        score = pool.blend if trees is None else trees.predict(pool.features)
         score = np.where(pool.item >= 0, score, -np.inf).astype(np.float32)
         order = np.argsort(-score, axis=1, kind="stable")[:, :m]
         source = pool.voices.argmax(axis=0).astype(np.int8)

@@ -1,0 +1,434 @@
+"""What to show each person, exactly k, with a reason?"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, Literal, Self, TypedDict, Unpack
+
+from mlmarket.errors import ConfigurationError, suggestion
+from mlmarket.market.frames import to_arrow
+from mlmarket.market.time import parse_duration
+from mlmarket.recommend.answers import Counter, answered
+from mlmarket.recommend.due import DueItems
+from mlmarket.recommend.fallbacks import Fallbacks
+from mlmarket.recommend.fitting import Segments, read_material
+from mlmarket.recommend.histories import joined
+from mlmarket.recommend.identity import IdKind, kind_of
+from mlmarket.recommend.interactions import Interactions
+from mlmarket.recommend.items import ItemFacts
+from mlmarket.recommend.probability import SlotProbability
+from mlmarket.recommend.ranking.choice import Choice
+from mlmarket.recommend.ranking.model import RankingModel
+from mlmarket.recommend.ranking.standard import standard_generators
+from mlmarket.recommend.reading import days
+from mlmarket.recommend.reasons import ReasonTexts
+from mlmarket.recommend.recipients import as_item_frame, asked_contacts, contacts_table
+from mlmarket.recommend.recommendations import Recommendations
+from mlmarket.recommend.rules import Rules, RuleTables
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Recommender"]
+
+_RANKERS: Final = ("auto", "lambdarank", "blend")
+_EXCLUDES: Final = ("seen", "none")
+_PART: Final = 20_000
+"""Recipients whose answers are in memory at once."""
+_DAY: Final = timedelta(days=1)
+
+
+class Tonight(TypedDict, total=False):
+    """What is known and asked tonight; everything may be left out.
+
+    Parameters
+    ----------
+    history : frame
+        Fresher interactions than those learned from, also of new contacts; they count without another fit.
+    exclude : {"seen", "none"} or frame
+        Whether items of the history are left out, by default they are; a frame of ``contact_id, item_id`` names
+        what is left out, and nothing else is.
+    eligible : sequence of str, or frame
+        Only these items; with ``contact_id`` only these to each.
+    due : frame
+        ``contact_id, item_id, due_date, probability`` of what is used up, see :func:`mlmarket.churn.due_items`;
+        these items may come back whatever `exclude` says of the history.
+    tables : RuleTables
+        Carts, consents, and what is blocked or pinned for single contacts.
+    as_of : datetime
+        Tonight; by default when it learned. Needed where `history` has times.
+    check_reasons : bool
+        Whether "because you bought X" is only said where ranking without X puts the item lower; by default it is.
+        It costs about as much as the ranking, once for each X of a recipient.
+    """
+
+    history: object
+    exclude: object
+    eligible: object
+    due: object
+    tables: RuleTables
+    as_of: datetime
+    check_reasons: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What a recommender knows.
+
+    Parameters
+    ----------
+    model : RankingModel
+        Ranks.
+    fallbacks : Fallbacks
+        What is popular.
+    probability : SlotProbability or None
+        How likely slots are bought.
+    facts : ItemFacts
+        Of the catalogue.
+    histories : Interactions
+        Of everybody it learned from.
+    contacts : pyarrow.Table or None
+        Facts about contacts.
+    segments : pyarrow.StringArray
+        Names of segments.
+    kinds : tuple of IdKind
+        What ids are made of.
+    as_of : datetime or None
+        When it learned; None where only an order is known.
+    """
+
+    model: RankingModel
+    fallbacks: Fallbacks
+    probability: SlotProbability | None
+    facts: ItemFacts
+    histories: Interactions
+    contacts: "pa.Table | None"
+    segments: "pa.StringArray"
+    kinds: tuple[IdKind, IdKind]
+    as_of: datetime | None
+
+
+class Recommender:
+    """Items for everybody: candidates of several generators, ranked together, under the shop's rules.
+
+    Parameters
+    ----------
+    horizon : str, default "30D"
+        How far ahead a purchase counts where times are known; where only an order is, it is the next occasion.
+    rules : Rules, optional
+        Which items may be shown to whom; by default everything that is not known to be out of stock or
+        unpublished.
+    ranker : {"auto", "lambdarank", "blend"}, default "auto"
+        What orders candidates; by default trees where there are labels enough and they win on a later window, else
+        weights of the generators.
+    segment : str, default "country"
+        Column of contacts that says who is alike: what is popular there comes first for people of whom nothing
+        else is known.
+    texts : ReasonTexts, optional
+        The words of reasons; by default English.
+    workers : int, optional
+        Threads; by default one a core. Answers are the same with any number.
+    random_state : int, default 0
+        Decides every draw.
+
+    Attributes
+    ----------
+    choice_ : Choice
+        After :meth:`fit`: what orders candidates, and why.
+    probability_ : SlotProbability or None
+        After :meth:`fit`: how chances are told, and how well they were; None where too little was bought to tell.
+
+    Raises
+    ------
+    ConfigurationError
+        Where an argument cannot be used.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = {"contact_id": list("aabbc"), "item_id": list("xyxyx"), "order": [1, 2, 1, 2, 1]}
+    >>> recommender = Recommender().fit(pd.DataFrame(rows))
+    >>> recommender.recommend(["c"], k=1).to_frame()["item_id"].tolist()
+    ['y']
+    """
+
+    def __init__(
+        self,
+        *,
+        horizon: str = "30D",
+        rules: Rules | None = None,
+        ranker: Literal["auto", "lambdarank", "blend"] = "auto",
+        segment: str = "country",
+        texts: ReasonTexts | None = None,
+        workers: int | None = None,
+        random_state: int = 0,
+    ) -> None:
+        parse_duration(horizon)
+        if ranker not in _RANKERS:
+            raise ConfigurationError(
+                f"There is no ranker {ranker!r}.",
+                "It decides who stands above whom.",
+                suggestion(str(ranker), _RANKERS),
+            )
+        if workers is not None and (not isinstance(workers, int) or workers < 1):
+            raise ConfigurationError(
+                f"'workers' is {workers!r}.",
+                "Somebody has to do the work.",
+                "pass a whole number of at least 1, or leave it out.",
+            )
+        self.horizon = horizon
+        self.rules = rules
+        self.ranker: Literal["auto", "lambdarank", "blend"] = ranker
+        self.segment = segment
+        self.texts = texts
+        self.workers = workers
+        self.random_state = random_state
+        self._learned: Learned | None = None
+
+    @property
+    def choice_(self) -> Choice:
+        """What orders candidates, and why."""
+        return self._require_learned().model.choice_
+
+    @property
+    def probability_(self) -> SlotProbability | None:
+        """How chances are told."""
+        return self._require_learned().probability
+
+    def fit(
+        self,
+        interactions: object,
+        items: object | None = None,
+        contacts: object | None = None,
+        *,
+        as_of: datetime | None = None,
+    ) -> Self:
+        """Learn what follows what.
+
+        Parameters
+        ----------
+        interactions : pandas.DataFrame, polars.DataFrame or pyarrow.Table
+            ``contact_id, item_id`` and ``occurred_at`` (UTC where it has no zone), or ``order`` where no times are
+            known; ``weight`` where rows do not count alike.
+        items : frame, optional
+            ``item_id`` and what is known of each: ``title, url, image_url, category, price, in_stock,
+            published_at, tags``, and own columns. Items that nobody touched yet can be recommended too.
+        contacts : frame, optional
+            ``contact_id`` and what rules and segments ask for, such as ``country``.
+        as_of : datetime, optional
+            Rows after it are not looked at; needed where there is ``occurred_at``.
+
+        Returns
+        -------
+        Self
+            With ``choice_`` and ``probability_``.
+
+        Raises
+        ------
+        ConfigurationError
+            Where a column is missing, or ids of two tables are of two kinds.
+        DataContractError
+            Where rows cannot be used, or there are none.
+        """
+        material = read_material(interactions, items, contacts, as_of=as_of)
+        model = self._model(material.interactions, material.facts)
+        model.fit(material.interactions, material.facts)
+        segments = Segments.of(material.contacts, self.segment)
+        self._learned = Learned(
+            model=model,
+            fallbacks=Fallbacks.fit(material.interactions, material.facts, segments),
+            probability=_probability_of(model),
+            facts=material.facts,
+            histories=material.interactions,
+            contacts=material.contacts,
+            segments=segments.names,
+            kinds=material.kinds,
+            as_of=as_of,
+        )
+        return self
+
+    def _model(self, interactions: Interactions, facts: ItemFacts) -> RankingModel:
+        return RankingModel(
+            generators=standard_generators(interactions, facts),
+            horizon=parse_duration(self.horizon) / _DAY if interactions.timed else None,
+            ranker=self.ranker,
+            random_state=self.random_state,
+        )
+
+    def recommend(
+        self, contacts: object | None = None, k: int = 10, **tonight: Unpack[Tonight]
+    ) -> Recommendations:
+        """Return items for contacts.
+
+        Parameters
+        ----------
+        contacts : sequence of str or int, or frame, optional
+            Whom, in this order: ids, or a frame with ``contact_id`` and facts such as ``country``, which count for
+            tonight. By default everybody with a history. People of whom nothing is known get what is popular in
+            their segment, or with everybody.
+        k : int, default 10
+            Slots of each.
+        **tonight : Tonight
+            What is known and asked tonight: ``history``, ``exclude``, ``eligible``, ``due``, ``tables``, ``as_of``,
+            ``check_reasons``; see :class:`Tonight`.
+
+        Returns
+        -------
+        Recommendations
+            Exactly `k` items for each, or fewer and why.
+
+        Raises
+        ------
+        ConfigurationError
+            Where an argument cannot be used.
+        DataContractError
+            Where rows cannot be used.
+        """
+        asked = self._asked(contacts, k, tonight)
+        return asked.answer(0, len(asked.contacts))
+
+    def recommend_batches(
+        self, contacts: object | None = None, k: int = 10, **tonight: Unpack[Tonight]
+    ) -> Iterator[Recommendations]:
+        """Return the same as :meth:`recommend`, in parts that fit into memory.
+
+        Parameters
+        ----------
+        contacts : sequence of str or int, or frame, optional
+            See there.
+        k : int, default 10
+            Slots of each.
+        **tonight : Tonight
+            See there.
+
+        Yields
+        ------
+        Recommendations
+            Of at most 20,000 recipients, in the order asked.
+        """
+        asked = self._asked(contacts, k, tonight)
+        for first in range(0, len(asked.contacts), _PART):
+            yield asked.answer(first, _PART)
+
+    def _asked(self, contacts: object | None, k: int, tonight: Tonight) -> "_Asked":
+        learned = self._require_learned()
+        for name in tonight:
+            if name not in Tonight.__annotations__:
+                raise ConfigurationError(
+                    f"'recommend' has no argument '{name}'.",
+                    "It would silently do nothing.",
+                    suggestion(name, Tonight.__annotations__),
+                )
+        _require_slots(k)
+        as_of = tonight.get("as_of")
+        histories = _histories(learned, tonight.get("history"), as_of)
+        people, known = _people(learned, contacts, histories)
+        exclude, tables = _excluded(tonight)
+        rules = Rules() if self.rules is None else self.rules
+        due = tonight.get("due")
+        counter = Counter(
+            model=learned.model,
+            rules=rules.compile(learned.facts, known, as_of=as_of or learned.as_of, tables=tables),
+            facts=learned.facts,
+            fallbacks=learned.fallbacks,
+            segments=Segments.of(known, self.segment, learned.segments),
+            texts=ReasonTexts() if self.texts is None else self.texts,
+            probability=learned.probability,
+            due=None if due is None else DueItems.read(due, learned.facts.ids, kinds=learned.kinds),
+            exclude=exclude,
+            k=k,
+            checked=tonight.get("check_reasons", True),
+            horizon_days=learned.model.horizon,
+        )
+        workers = self.workers or os.cpu_count() or 1
+        return _Asked(counter, people, histories, learned.kinds, workers)
+
+    def _require_learned(self) -> Learned:
+        if self._learned is None:
+            from sklearn.exceptions import NotFittedError
+
+            raise NotFittedError("Nothing is learned yet; call fit(interactions, as_of=…) first.")
+        return self._learned
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question that is ready to be answered, part by part."""
+
+    counter: Counter
+    contacts: "pa.StringArray"
+    histories: Interactions
+    kinds: tuple[IdKind, IdKind]
+    workers: int
+
+    def answer(self, first: int, count: int) -> Recommendations:
+        """Answer for some of the contacts."""
+        some = self.contacts.slice(first, count)
+        found = answered(self.counter, some, self.histories, workers=self.workers)
+        return found.with_ids(*self.kinds)
+
+
+def _require_slots(k: object) -> None:
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise ConfigurationError(
+            f"'k' is {k!r}.",
+            "It is how many items each gets.",
+            "pass a whole number of at least 1.",
+        )
+
+
+def _histories(learned: Learned, fresh: object | None, as_of: datetime | None) -> Interactions:
+    """Return everybody's history tonight."""
+    known = learned.histories
+    if fresh is None:
+        return known if as_of is None or not known.timed else known.seen_from(days(as_of))
+    read = Interactions.from_frame(fresh, as_of=as_of, items=known.items)
+    table = to_arrow(fresh, name="history")
+    for kind in learned.kinds:
+        kind.require(kind_of(table, kind.column, name="history"))
+    if read.timed != known.timed:
+        raise ConfigurationError(
+            "One of the history and the interactions learned from has times, the other only an order.",
+            "It cannot be told which came later.",
+            "give both the same column, occurred_at or order.",
+        )
+    return joined(known, read)
+
+
+def _people(
+    learned: Learned, contacts: object | None, histories: Interactions
+) -> "tuple[pa.StringArray, pa.Table | None]":
+    """Return whom it is asked for, and the facts about contacts that hold tonight."""
+    if contacts is None:
+        return histories.contacts, learned.contacts
+    people = asked_contacts(contacts, kind=learned.kinds[0])
+    if hasattr(contacts, "columns") or hasattr(contacts, "column_names"):
+        told = contacts_table(contacts, kinds=learned.kinds[:1])
+        if told is not None and told.num_columns > 1:
+            return people, told
+    return people, learned.contacts
+
+
+def _excluded(tonight: Tonight) -> tuple[Literal["seen", "none"], RuleTables]:
+    """Return whether the history is left out, and the tables of tonight."""
+    exclude, tables = tonight.get("exclude", "seen"), tonight.get("tables", RuleTables())
+    eligible = tonight.get("eligible")
+    if eligible is not None:
+        tables = replace(tables, eligible=as_item_frame(eligible))
+    if exclude == "seen" or exclude == "none":
+        return exclude, tables
+    if isinstance(exclude, str):
+        raise ConfigurationError(
+            f"'exclude' is {exclude!r}.",
+            "It decides whether people see what they had.",
+            suggestion(exclude, _EXCLUDES),
+        )
+    return "none", replace(tables, exclude=exclude)
+
+
+def _probability_of(model: RankingModel) -> SlotProbability | None:
+    rehearsal = model.rehearsal_
+    if rehearsal is None:
+        return None
+    return SlotProbability.fit(rehearsal.recipients, rehearsal.item, rehearsal.score, rehearsal.hit)
