@@ -155,7 +155,11 @@ class PlainRecommender:
         return Recommendations(items, short, lengths)
 
     def _answer(
-        self, recipients: Interactions, rules: CompiledRules, exclude: Any, k: int  # noqa: ANN401
+        self,
+        recipients: Interactions,
+        rules: CompiledRules,
+        exclude: Any,
+        k: int,  # noqa: ANN401
     ) -> "tuple[pa.Table, pa.Table, pa.Table]":
         learned = self._require_learned()
         allowed = rules.allowed(recipients, exclude=exclude)

@@ -13,6 +13,7 @@ from sklearn.exceptions import NotFittedError
 
 from mlmarket.errors import ConfigurationError, DataContractError
 from mlmarket.recommend import Recommender, Rules, RuleTables
+from mlmarket.recommend.reasons import ReasonTexts
 
 NIGHT = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -311,3 +312,32 @@ def test_what_cannot_be_meant_is_refused_in_three_lines(fitted, shop, call, erro
 def test_nothing_is_recommended_before_anything_is_learned():
     with pytest.raises(NotFittedError):
         Recommender().recommend()
+
+
+def test_what_was_learned_is_kept_and_answers_alike(fitted, shop, tmp_path):
+    fitted.save(tmp_path / "one")
+    read = Recommender.load(tmp_path / "one")
+    assert read.version_ == fitted.version_
+    assert read.recommend(k=4).to_arrow().equals(fitted.recommend(k=4).to_arrow())
+    Recommender().fit(*shop, as_of=NIGHT).save(tmp_path / "two")
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_rules_and_texts_are_kept_too(shop, tmp_path):
+    texts = ReasonTexts().to_mapping()
+    texts["texts"]["popular"] = "beliebt"
+    rules = Rules(category_cap=1, blocked_items=("A0-01",), not_bought_within=timedelta(days=3))
+    model = Recommender(rules=rules, texts=ReasonTexts.from_mapping(texts)).fit(*shop, as_of=NIGHT)
+    model.save(tmp_path)
+    read = Recommender.load(tmp_path)
+    assert read.rules == Rules(category_cap=1, blocked_items=("A0-01",), not_bought_within="3D")
+    assert read.recommend(k=4).to_arrow().equals(model.recommend(k=4).to_arrow())
+
+
+def test_a_file_that_was_changed_is_refused(fitted, tmp_path):
+    fitted.save(tmp_path)
+    path = tmp_path / "model.json"
+    path.write_text(path.read_text().replace("blend", "blond", 1))
+    with pytest.raises(ConfigurationError, match="not the one its card describes"):
+        Recommender.load(tmp_path)
