@@ -159,7 +159,7 @@ class PlainRecommender:
         recipients: Interactions,
         rules: CompiledRules,
         exclude: Any,
-        k: int,  # noqa: ANN401
+        k: int,
     ) -> "tuple[pa.Table, pa.Table, pa.Table]":
         learned = self._require_learned()
         allowed = rules.allowed(recipients, exclude=exclude)
