@@ -11,7 +11,9 @@ from mlmarket.recommend.generators import ease
 from mlmarket.recommend.generators.history import History
 from mlmarket.recommend.generators.popularity import Popularity
 from mlmarket.recommend.questions import questions
+from mlmarket.recommend.ranking.model import RankingModel
 from mlmarket.recommend.ranking_report import RankingReport
+from mlmarket.recommend.recommender import Recommender
 from mlmarket.recommend.simple_rules import PersonalFrequency, simple_rules
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -363,3 +365,16 @@ def test_one_contact_and_one_item_make_a_report_without_intervals():
     assert report.score("popularity").value == 1.0
     assert np.isnan(report.score("popularity").low)
     assert report.chosen["all"] == "popularity"
+
+
+def test_generators_ranking_models_and_recommenders_are_asked_alike():
+    rows = shop(contacts=40)
+    models = {
+        "ranking": RankingModel(generators={"history": History()}, horizon=20.0),
+        "recommender": Recommender(horizon="20D", workers=1),
+    }
+    report = judged(rows, models, origins=ORIGINS[:1])
+    for model in models:
+        assert report.score(model, "filled").value == 1.0
+        assert report.score(model).value > 0.7 * report.score("personal_frequency").value
+        assert report.score(model, "recall", target="new").value >= 0.0
