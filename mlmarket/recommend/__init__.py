@@ -19,7 +19,7 @@ from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import Attributes, ItemFacts, catalogue
 from mlmarket.recommend.recommendations import Recommendations
 from mlmarket.recommend.recommender import Recommender, Tonight
-from mlmarket.recommend.rules import Fallback, PopularChain, Rules, RuleTables, Slots
+from mlmarket.recommend.rules import Fallback, Rules, RuleTables, Slots
 
 __all__ = [
     "AttributeNeighbours",
@@ -36,7 +36,6 @@ __all__ = [
     "LargeCatalogueError",
     "LinearGenerator",
     "Neighbours",
-    "PopularChain",
     "Popularity",
     "Recommendations",
     "Recommender",

@@ -55,8 +55,8 @@ class Learned:
         Of everybody it learned from.
     contacts : pyarrow.Table or None
         Facts about contacts.
-    segments : pyarrow.StringArray
-        Names of segments.
+    segments : mapping of str to pyarrow.StringArray
+        Names of segments, by column of contacts.
     kinds : tuple of IdKind
         What ids are made of.
     as_of : datetime or None
@@ -69,7 +69,7 @@ class Learned:
     facts: ItemFacts
     histories: Interactions
     contacts: "pa.Table | None"
-    segments: "pa.StringArray"
+    segments: "Mapping[str, pa.StringArray]"
     kinds: tuple[IdKind, IdKind]
     as_of: datetime | None
 
@@ -147,7 +147,7 @@ def read_kept(folder: Path, kind: str) -> tuple[Learned, dict[str, Any]]:
         facts=facts,
         histories=_histories(pq.read_table(folder / _HISTORIES), facts, state["now"]),
         contacts=pq.read_table(contacts) if contacts.exists() else None,
-        segments=_texts(state["segments"]),
+        segments={column: _texts(names) for column, names in state["segments"]},
         kinds=_kinds(state["kinds"]),
         as_of=None if as_of is None else datetime.fromisoformat(as_of),
     )
@@ -180,7 +180,7 @@ def _state(learned: Learned) -> dict[str, Any]:
         "ranking": model_to_state(learned.model),
         "fallbacks": learned.fallbacks.to_state(),
         "probability": None if learned.probability is None else learned.probability.to_state(),
-        "segments": learned.segments.to_pylist(),
+        "segments": [[column, names.to_pylist()] for column, names in learned.segments.items()],
         "kinds": [[kind.column, kind.integer, kind.table] for kind in learned.kinds],
         "now": learned.histories.now,
     }
