@@ -1,6 +1,8 @@
 """What to show each person?"""
 
+from mlmarket.recommend.backtest import backtest
 from mlmarket.recommend.exploration import Exploration, cold_items
+from mlmarket.recommend.gallery import Gallery, gallery
 from mlmarket.recommend.generators.attributes import AttributeNeighbours
 from mlmarket.recommend.generators.ease import Ease, LargeCatalogueError
 from mlmarket.recommend.generators.generator import Candidates, Generator
@@ -17,9 +19,13 @@ from mlmarket.recommend.generators.together import Together
 from mlmarket.recommend.generators.transitions import Transitions
 from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import Attributes, ItemFacts, catalogue
+from mlmarket.recommend.mailer import mailer_schema, mailer_table
+from mlmarket.recommend.ranking_report import RankingReport
+from mlmarket.recommend.reasons import ReasonTexts
 from mlmarket.recommend.recommendations import Recommendations
 from mlmarket.recommend.recommender import Recommender, Tonight
 from mlmarket.recommend.rules import Fallback, Rules, RuleTables, Slots
+from mlmarket.recommend.simple_rules import PersonalFrequency, simple_rules
 
 __all__ = [
     "AttributeNeighbours",
@@ -29,6 +35,7 @@ __all__ = [
     "Ease",
     "Exploration",
     "Fallback",
+    "Gallery",
     "Generator",
     "History",
     "Interactions",
@@ -36,7 +43,10 @@ __all__ = [
     "LargeCatalogueError",
     "LinearGenerator",
     "Neighbours",
+    "PersonalFrequency",
     "Popularity",
+    "RankingReport",
+    "ReasonTexts",
     "Recommendations",
     "Recommender",
     "RuleTables",
@@ -47,6 +57,11 @@ __all__ = [
     "Together",
     "Tonight",
     "Transitions",
+    "backtest",
     "catalogue",
     "cold_items",
+    "gallery",
+    "mailer_schema",
+    "mailer_table",
+    "simple_rules",
 ]
