@@ -14,13 +14,15 @@ from mlmarket.recommend.generators.popularity import CategoryPopularity, Popular
 from mlmarket.recommend.generators.sequential import Sequential
 from mlmarket.recommend.generators.together import Together
 from mlmarket.recommend.generators.transitions import Transitions
+from mlmarket.recommend.repeat.demand import DemandFeatures
+from mlmarket.recommend.repeat.features import RepeatFeatures
 
 if TYPE_CHECKING:
     from mlmarket.recommend.interactions import Interactions
     from mlmarket.recommend.items import ItemFacts
-    from mlmarket.recommend.ranking.features import StoredGenerator
+    from mlmarket.recommend.ranking.features import FeatureBlock, StoredGenerator
 
-__all__ = ["standard_generators"]
+__all__ = ["standard_blocks", "standard_generators"]
 
 
 def standard_generators(
@@ -57,6 +59,17 @@ def standard_generators(
             facts.attributes.start, facts.attributes.attribute
         )
     return found
+
+
+def standard_blocks() -> "tuple[FeatureBlock, ...]":
+    """Return what the trees see beside the scores of generators.
+
+    Returns
+    -------
+    tuple of FeatureBlock
+        Not yet fitted: what comes back and when, and what rises.
+    """
+    return (RepeatFeatures(), DemandFeatures())
 
 
 def _has_baskets(interactions: "Interactions") -> bool:
