@@ -20,7 +20,7 @@ from mlmarket.recommend.items import ItemFacts
 from mlmarket.recommend.probability import SlotProbability
 from mlmarket.recommend.ranking.choice import Choice
 from mlmarket.recommend.ranking.model import RankingModel
-from mlmarket.recommend.ranking.standard import standard_generators
+from mlmarket.recommend.ranking.standard import standard_blocks, standard_generators
 from mlmarket.recommend.reading import days
 from mlmarket.recommend.reasons import ReasonTexts
 from mlmarket.recommend.recipients import as_item_frame, asked_contacts, contacts_table
@@ -251,6 +251,7 @@ class Recommender:
     def _model(self, interactions: Interactions, facts: ItemFacts) -> RankingModel:
         return RankingModel(
             generators=standard_generators(interactions, facts),
+            blocks=standard_blocks(),
             horizon=parse_duration(self.horizon) / _DAY if interactions.timed else None,
             ranker=self.ranker,
             random_state=self.random_state,
