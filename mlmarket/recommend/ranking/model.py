@@ -167,6 +167,11 @@ class RankingModel:
         return dict(zip(self.sources, self._stage.generators, strict=True))
 
     @property
+    def fitted_blocks(self) -> tuple[FeatureBlock, ...]:
+        """The features that answer tonight."""
+        return self._stage.blocks
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of what the trees see."""
         own = tuple(name for block in self.blocks for name in block.names)
