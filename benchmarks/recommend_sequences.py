@@ -78,7 +78,7 @@ def print_published(folder: Path) -> None:
     with gzip.open(folder / "test_output.txt.gz", "rt") as text:
         answers = [int(line) - 1 for line in text]
     whose = {tuple(line): place for place, line in enumerate(lines)}
-    target = np.array([answers[whose[tuple(line)]] for line in given])
+    target = np.array([answers[whose[tuple(line[:-1])]] for line in given])
     asked = histories([[*line, *end] for line, end in zip(given, last, strict=True)], size)
     print(f"\nMovieLens-1M: {len(target)} published targets")
     print(f"{'':24}{'R@10':>8}{'N@10':>8}{'CPU s':>9}{'MB':>9}")

@@ -16,6 +16,8 @@ from mlmarket.recommend.generators.sequential import Sequential
 from mlmarket.recommend.generators.together import Together
 from mlmarket.recommend.generators.transitions import Transitions
 from mlmarket.recommend.ranking.latest import LatestItems
+from mlmarket.recommend.repeat.demand import DemandFeatures
+from mlmarket.recommend.repeat.features import RepeatFeatures
 
 if TYPE_CHECKING:
     from mlmarket.recommend.interactions import Interactions
@@ -66,14 +68,14 @@ def standard_generators(
 
 
 def standard_blocks() -> "tuple[FeatureBlock, ...]":
-    """Return the features that every catalogue gets, beside what generators say.
+    """Return what the trees see beside the scores of generators.
 
     Returns
     -------
     tuple of FeatureBlock
-        Not yet fitted.
+        Not yet fitted: what each of the latest items says, what comes back and when, and what rises.
     """
-    return (LatestItems(),)
+    return (LatestItems(), RepeatFeatures(), DemandFeatures())
 
 
 def _has_baskets(interactions: "Interactions") -> bool:
