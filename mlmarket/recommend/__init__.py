@@ -1,5 +1,11 @@
 """What to show each person?"""
 
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mlmarket.errors import ConfigurationError, suggestion
+from mlmarket.prediction import BatchPredictor
+
 from mlmarket.recommend.generators.attributes import AttributeNeighbours
 from mlmarket.recommend.generators.ease import Ease, LargeCatalogueError
 from mlmarket.recommend.generators.generator import Candidates, Generator
@@ -19,6 +25,7 @@ from mlmarket.recommend.items import Attributes, ItemFacts, catalogue
 from mlmarket.recommend.recommendations import Recommendations
 from mlmarket.recommend.recommender import Recommender, Tonight
 from mlmarket.recommend.rules import Fallback, Rules, RuleTables, Slots
+from mlmarket.recommend.predictor import RecommendPredictor
 
 __all__ = [
     "AttributeNeighbours",
@@ -36,6 +43,7 @@ __all__ = [
     "Neighbours",
     "Popularity",
     "Recommendations",
+    "RecommendPredictor",
     "Recommender",
     "RuleTables",
     "Rules",
@@ -46,4 +54,36 @@ __all__ = [
     "Tonight",
     "Transitions",
     "catalogue",
+    "predictors",
 ]
+
+_NAME: Final = "recommend"
+
+
+def predictors(settings: Mapping[str, Mapping[str, Any]]) -> list[BatchPredictor]:
+    """Return the predictors of this question that a night runs.
+
+    Parameters
+    ----------
+    settings : mapping of str to mapping
+        Arguments of each that is asked: ``{"recommend": {"slots": 4}}``.
+
+    Returns
+    -------
+    list of BatchPredictor
+        Not trained yet.
+
+    Raises
+    ------
+    ConfigurationError
+        Where there is no such predictor, or an argument cannot be read.
+    """
+    for name in settings:
+        if name != _NAME:
+            raise ConfigurationError(
+                f"'mlmarket.recommend' has no predictor '{name}'.",
+                "It would silently not be asked.",
+                suggestion(name, [_NAME]),
+            )
+    return [RecommendPredictor(**arguments) for arguments in settings.values()]
+

@@ -4,7 +4,7 @@ Two rules that need no learning: what somebody had most often, then what is popu
 model has to beat them, and where it does not, they answer.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -13,7 +13,7 @@ import numpy as np
 
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.recommend.fallbacks import Fallbacks
-from mlmarket.recommend.fitting import Segments, in_catalogue
+from mlmarket.recommend.fitting import Segments, in_catalogue, placed_in
 from mlmarket.recommend.generators.history import History
 from mlmarket.recommend.generators.popularity import Popularity
 from mlmarket.recommend.generators.selection import largest
@@ -105,21 +105,20 @@ class PlainRecommender:
 
     def recommend(
         self,
-        contacts: "pa.StringArray",
+        contacts: "pa.Table",
         k: int = 10,
         *,
         history: Interactions,
         exclude: str = "none",
         eligible: "pa.StringArray | None" = None,
-        due: object | None = None,
         as_of: datetime | None = None,
     ) -> Recommendations:
         """Return items for contacts.
 
         Parameters
         ----------
-        contacts : pyarrow.StringArray
-            Whom.
+        contacts : pyarrow.Table
+            Whom, by ``contact_id``.
         k : int, default 10
             Slots of each.
         history : Interactions
@@ -128,8 +127,6 @@ class PlainRecommender:
             Whether items of the history are left out.
         eligible : pyarrow.StringArray, optional
             Only these items.
-        due : frame, optional
-            Not looked at.
         as_of : datetime, optional
             Tonight.
 
@@ -140,16 +137,16 @@ class PlainRecommender:
         """
         import pyarrow as pa
 
-        _ = due
         learned = self._require_learned()
         only = None if eligible is None else pa.table({ITEM_ID: eligible})
         rules = (self.rules or Rules()).compile(
             learned.facts, None, as_of=as_of, tables=RuleTables(eligible=only)
         )
-        known = _places_in(history, learned.facts.ids)
+        people = contacts.column(CONTACT_ID).combine_chunks()
+        known = placed_in(history, learned.facts.ids)
         parts = [
-            self._answer(histories_of(contacts.slice(first, _CHUNK), known), rules, exclude, k)
-            for first in range(0, max(len(contacts), 1), _CHUNK)
+            self._answer(histories_of(people.slice(first, _CHUNK), known), rules, exclude, k)
+            for first in range(0, max(len(people), 1), _CHUNK)
         ]
         items, short, lengths = (pa.concat_tables([one[n] for one in parts]) for n in range(3))
         return Recommendations(items, short, lengths)
@@ -226,15 +223,6 @@ class PlainRecommender:
 
             raise NotFittedError("Nothing is counted yet; call fit(interactions) first.")
         return self._learned
-
-
-def _places_in(history: Interactions, items: "pa.StringArray") -> Interactions:
-    """Return histories in another catalogue, without rows about items that are not in it."""
-    import pyarrow.compute as pc
-
-    place = pc.index_in(history.items, value_set=items).fill_null(-1).to_numpy()
-    item = place.astype(np.int32)[history.item]
-    return replace(history, items=items, item=item).rows(item >= 0)
 
 
 def _long_form(slots: "Slots") -> "pa.Table":

@@ -12,7 +12,7 @@ from mlmarket.market.time import parse_duration
 from mlmarket.recommend.answers import Counter, answered
 from mlmarket.recommend.due import DueItems
 from mlmarket.recommend.fallbacks import Fallbacks
-from mlmarket.recommend.fitting import Segments, read_material
+from mlmarket.recommend.fitting import Segments, placed_in, read_material
 from mlmarket.recommend.histories import joined
 from mlmarket.recommend.identity import IdKind, kind_of
 from mlmarket.recommend.interactions import Interactions
@@ -46,6 +46,7 @@ class Tonight(TypedDict, total=False):
     ----------
     history : frame
         Fresher interactions than those learned from, also of new contacts; they count without another fit.
+        :class:`Interactions` are taken as the whole histories, in place of those learned from.
     exclude : {"seen", "none"} or frame
         Whether items of the history are left out, by default they are; a frame of ``contact_id, item_id`` names
         what is left out, and nothing else is.
@@ -208,7 +209,7 @@ class Recommender:
 
         Parameters
         ----------
-        interactions : pandas.DataFrame, polars.DataFrame or pyarrow.Table
+        interactions : pandas.DataFrame, polars.DataFrame, pyarrow.Table or Interactions
             ``contact_id, item_id`` and ``occurred_at`` (UTC where it has no zone), or ``order`` where no times are
             known; ``weight`` where rows do not count alike.
         items : frame, optional
@@ -383,6 +384,8 @@ def _histories(learned: Learned, fresh: object | None, as_of: datetime | None) -
     known = learned.histories
     if fresh is None:
         return known if as_of is None or not known.timed else known.seen_from(days(as_of))
+    if isinstance(fresh, Interactions):
+        return placed_in(fresh, known.items)
     read = Interactions.from_frame(fresh, as_of=as_of, items=known.items)
     table = to_arrow(fresh, name="history")
     for kind in learned.kinds:
