@@ -1,5 +1,6 @@
 """How is a question about contacts answered, and what backs the answer?"""
 
+from mlmarket.prediction.allocation import Allocation, Campaigns, allocate
 from mlmarket.prediction.evidence import Evidence, FoldScore, TotalScore
 from mlmarket.prediction.predictor import (
     BatchPredictor,
@@ -18,7 +19,9 @@ from mlmarket.prediction.words import MODEL_NAMES
 
 __all__ = [
     "MODEL_NAMES",
+    "Allocation",
     "BatchPredictor",
+    "Campaigns",
     "DeclinedError",
     "Evidence",
     "FoldScore",
@@ -32,5 +35,6 @@ __all__ = [
     "TakesDue",
     "TargetModel",
     "TotalScore",
+    "allocate",
     "from_estimator",
 ]

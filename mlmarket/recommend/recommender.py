@@ -419,15 +419,17 @@ def _excluded(tonight: Tonight) -> tuple[Literal["seen", "none"], RuleTables]:
     eligible = tonight.get("eligible")
     if eligible is not None:
         tables = replace(tables, eligible=as_item_frame(eligible))
-    if exclude == "seen" or exclude == "none":
-        return exclude, tables
-    if isinstance(exclude, str):
-        raise ConfigurationError(
-            f"'exclude' is {exclude!r}.",
-            "It decides whether people see what they had.",
-            suggestion(exclude, _EXCLUDES),
-        )
-    return "none", replace(tables, exclude=exclude)
+    if not isinstance(exclude, str):
+        return "none", replace(tables, exclude=exclude)
+    if exclude == "seen":
+        return "seen", tables
+    if exclude == "none":
+        return "none", tables
+    raise ConfigurationError(
+        f"'exclude' is {exclude!r}.",
+        "It decides whether people see what they had.",
+        suggestion(exclude, _EXCLUDES),
+    )
 
 
 def _probability_of(model: RankingModel) -> SlotProbability | None:

@@ -47,7 +47,7 @@ class Ease(LinearGenerator):
 
     Parameters
     ----------
-    regularisation : float, default 300
+    regularisation : float, default 700
         Ridge, in squared weights: about contacts who must agree.
     fit_power : float, default 0
         The n-th occasion from the end counts ``n ** -fit_power`` in the fit.
@@ -57,7 +57,7 @@ class Ease(LinearGenerator):
         The n-th occasion of a history from its end counts ``n ** -power``.
     half_life : float, optional
         Days after which a row of a history counts half.
-    memory : float, optional
+    memory : float or None, default 120
         Days after which a row counts half in the fit.
     limit : int, default 5000
         Most items; larger catalogues are refused.
@@ -71,12 +71,12 @@ class Ease(LinearGenerator):
     def __init__(
         self,
         *,
-        regularisation: float = 300.0,
+        regularisation: float = 700.0,
         fit_power: float = 0.0,
         neighbours: int = 400,
         power: float = 1.0,
         half_life: float | None = None,
-        memory: float | None = None,
+        memory: float | None = 120.0,
         limit: int = LIMIT,
     ) -> None:
         self.regularisation = regularisation

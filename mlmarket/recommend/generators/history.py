@@ -20,11 +20,11 @@ class History(LinearGenerator):
     ----------
     power : float, default 0.5
         The n-th occasion of a history from its end counts ``n ** -power``.
-    half_life : float or None, default 180
+    half_life : float or None, default 365
         Days after which a row counts half.
     """
 
-    def __init__(self, *, power: float = 0.5, half_life: float | None = 180.0) -> None:
+    def __init__(self, *, power: float = 0.5, half_life: float | None = 365.0) -> None:
         self.power = power
         self.half_life = half_life
 

@@ -22,14 +22,15 @@ class Neighbours(LinearGenerator):
     ----------
     window : int, default 50
         Items further apart, in occasions, do not count as together.
-    distance_power : float, default 0.5
+    distance_power : float, default 1
         Two items n occasions apart count ``(n + 1) ** -distance_power``.
-    item_power, popularity_power : float
+    item_power : float, default 0.5
+    popularity_power : float, default 0.4
         Co-occurrences are divided by these powers of the number of rows of the item in the history, and of its
         neighbour. 0.5 and 0.5 is the cosine.
     neighbours : int, default 200
         How many an item keeps.
-    shrink : float, default 0
+    shrink : float, default 3
         A sum s counts s / (s + shrink) of itself.
     power : float, default 1
         The n-th occasion of a history from its end counts ``n ** -power``.
@@ -37,7 +38,7 @@ class Neighbours(LinearGenerator):
         Days after which a row of a history counts half.
     apart : float, optional
         Days between two items after which they count half.
-    memory : float, optional
+    memory : float or None, default 120
         Days after which a co-occurrence counts half in the fit.
 
     References
@@ -50,15 +51,15 @@ class Neighbours(LinearGenerator):
         self,
         *,
         window: int = 50,
-        distance_power: float = 0.5,
+        distance_power: float = 1.0,
         item_power: float = 0.5,
-        popularity_power: float = 0.5,
+        popularity_power: float = 0.4,
         neighbours: int = 200,
-        shrink: float = 0.0,
+        shrink: float = 3.0,
         power: float = 1.0,
         half_life: float | None = None,
         apart: float | None = None,
-        memory: float | None = None,
+        memory: float | None = 120.0,
     ) -> None:
         self.window = window
         self.distance_power = distance_power

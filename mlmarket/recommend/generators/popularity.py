@@ -50,11 +50,11 @@ class Popularity(Stored):
 
     Parameters
     ----------
-    half_life : float or None, default 28
+    half_life : float or None, default 14
         Days after which a contact counts half; where only an order is known all count alike.
     """
 
-    def __init__(self, *, half_life: float | None = 28.0) -> None:
+    def __init__(self, *, half_life: float | None = 14.0) -> None:
         self.half_life = half_life
 
     def fit(self, interactions: "Interactions") -> Self:
@@ -106,7 +106,7 @@ class CategoryPopularity(Stored):
     ----------
     category : ndarray of int32, shape (items,)
         Code of each item's category, -1 for none: ``ItemFacts.category``.
-    half_life : float or None, default 28
+    half_life : float or None, default 14
         Days after which a contact counts half in the popularity.
     power : float, default 0.5
         The n-th occasion of a history from its end counts ``n ** -power`` in the taste.
@@ -118,7 +118,7 @@ class CategoryPopularity(Stored):
         self,
         category: Codes,
         *,
-        half_life: float | None = 28.0,
+        half_life: float | None = 14.0,
         power: float = 0.5,
         prior: float = 1.0,
     ) -> None:
@@ -198,7 +198,7 @@ class SegmentPopularity(Stored):
         Who belongs to a segment.
     segment : ndarray of int32, shape (members,), optional
         Code of each member's segment, from 0; -1 for none.
-    half_life : float or None, default 28
+    half_life : float or None, default 14
         Days after which a contact counts half.
     prior : float, default 20
         Contacts with which everybody's popularity counts in that of a segment.
@@ -213,7 +213,7 @@ class SegmentPopularity(Stored):
         contacts: "pa.StringArray | None" = None,
         segment: Codes | None = None,
         *,
-        half_life: float | None = 28.0,
+        half_life: float | None = 14.0,
         prior: float = 20.0,
     ) -> None:
         self.contacts = contacts

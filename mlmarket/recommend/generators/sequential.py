@@ -23,13 +23,13 @@ class Sequential(LinearGenerator):
 
     Parameters
     ----------
-    regularisation : float, default 10
+    regularisation : float, default 600
         Ridge, in rows.
     window : int, default 10
         How many occasions later an item still follows another.
     distance_power : float, default 1
         One that came n occasions later counts ``n ** -distance_power``.
-    popularity_power : float, default 0.25
+    popularity_power : float, default 0.15
         What is foretold is divided by this power of its number of rows.
     neighbours : int, default 400
         How many of the largest weights an item keeps, of either sign.
@@ -37,7 +37,7 @@ class Sequential(LinearGenerator):
         The n-th occasion of a history from its end counts ``n ** -power``.
     half_life : float, optional
         Days after which a row of a history counts half.
-    memory : float, optional
+    memory : float or None, default 120
         Days after which a row counts half in the fit.
     limit : int, default 5000
         Most items; larger catalogues are refused.
@@ -51,14 +51,14 @@ class Sequential(LinearGenerator):
     def __init__(  # noqa: PLR0913 - the arguments of one formula
         self,
         *,
-        regularisation: float = 10.0,
+        regularisation: float = 600.0,
         window: int = 10,
         distance_power: float = 1.0,
-        popularity_power: float = 0.25,
+        popularity_power: float = 0.15,
         neighbours: int = 400,
         power: float = 1.0,
         half_life: float | None = None,
-        memory: float | None = None,
+        memory: float | None = 120.0,
         limit: int = LIMIT,
     ) -> None:
         self.regularisation = regularisation

@@ -24,10 +24,10 @@ class Together(LinearGenerator):
 
     Parameters
     ----------
-    item_power, popularity_power : float
+    item_power, popularity_power : float, default 0.5
         Common occasions are divided by these powers of the number of rows of the item in the history, and of the
         other.
-    basket_power : float, default 0.5
+    basket_power : float, default 1
         A pair on an occasion of n items counts ``n ** -basket_power``: a large basket says little of each pair.
     neighbours : int, default 100
         How many an item keeps.
@@ -37,7 +37,7 @@ class Together(LinearGenerator):
         The n-th occasion of a history from its end counts ``n ** -power``.
     half_life : float, optional
         Days after which a row of a history counts half.
-    memory : float, optional
+    memory : float or None, default 120
         Days after which a common occasion counts half in the fit.
     """
 
@@ -46,12 +46,12 @@ class Together(LinearGenerator):
         *,
         item_power: float = 0.5,
         popularity_power: float = 0.5,
-        basket_power: float = 0.5,
+        basket_power: float = 1.0,
         neighbours: int = 100,
         shrink: float = 0.5,
         power: float = 1.0,
         half_life: float | None = None,
-        memory: float | None = None,
+        memory: float | None = 120.0,
     ) -> None:
         self.item_power = item_power
         self.popularity_power = popularity_power

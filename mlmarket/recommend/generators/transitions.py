@@ -31,13 +31,13 @@ class Transitions(LinearGenerator):
         item's that it follows).
     neighbours : int, default 200
         How many followers an item keeps.
-    shrink : float, default 0
+    shrink : float, default 1
         A sum s counts s / (s + shrink) of itself.
     power : float, default 1
         The n-th occasion of a history from its end counts ``n ** -power``.
     half_life : float, optional
         Days after which a row of a history counts half.
-    memory : float, optional
+    memory : float or None, default 120
         Days after which a transition counts half in the fit.
     """
 
@@ -48,10 +48,10 @@ class Transitions(LinearGenerator):
         distance_power: float = 0.5,
         popularity_power: float = 0.25,
         neighbours: int = 200,
-        shrink: float = 0.0,
+        shrink: float = 1.0,
         power: float = 1.0,
         half_life: float | None = None,
-        memory: float | None = None,
+        memory: float | None = 120.0,
     ) -> None:
         self.window = window
         self.distance_power = distance_power

@@ -1,34 +1,89 @@
 """How much is each generator's word worth?"""
 
+from collections.abc import Sequence
+
+import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["chosen_weights", "standardised"]
+__all__ = ["chosen_weights", "spread", "weighted_sum"]
 
 Scores = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
 
-def standardised(scores: Scores) -> Scores:
-    """Return scores in units of their spread over the catalogue.
+def _spread(scores: Scores, out: Scores) -> None:
+    for row in range(scores.shape[0]):
+        total, squares = 0.0, 0.0
+        for item in range(scores.shape[1]):
+            reason = max(scores[row, item], np.float32(0.0))
+            total += reason
+            squares += reason * reason
+        mean = total / scores.shape[1]
+        out[row] = np.sqrt(max(squares / scores.shape[1] - mean * mean, 0.0))
+
+
+_spread = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})(_spread)
+
+
+def _add(scores: Scores, factor: Scores, total: Scores) -> None:
+    for row in range(scores.shape[0]):
+        if factor[row] == 0.0:
+            continue
+        for item in range(scores.shape[1]):
+            total[row, item] += factor[row] * max(scores[row, item], np.float32(0.0))
+
+
+_add = numba.njit(cache=True, nogil=True, error_model="numpy")(_add)
+
+
+def spread(scores: Scores) -> Scores:
+    """Return how much the scores of each recipient differ over the catalogue.
 
     Parameters
     ----------
     scores : ndarray of float32, shape (recipients, items)
-        What a generator says; 0 or less is no reason.
+        What a generator says; below 0 is no reason, as 0 is.
+
+    Returns
+    -------
+    ndarray of float32, shape (recipients,)
+        Standard deviation; scores in this unit can be added up over generators.
+
+    Examples
+    --------
+    >>> spread(np.array([[1.0, 3.0, -1.0, 0.0]], np.float32)).round(3)
+    array([1.225], dtype=float32)
+    """
+    out = np.empty(len(scores), dtype=np.float32)
+    _spread(scores, out)
+    return out
+
+
+def weighted_sum(scores: Sequence[Scores], factors: Scores) -> Scores:
+    """Return the sum of what generators say.
+
+    Parameters
+    ----------
+    scores : sequence of ndarray of float32, shape (recipients, items)
+        Of each generator.
+    factors : ndarray of float32, shape (generators, recipients)
+        Of each generator for each recipient.
 
     Returns
     -------
     ndarray of float32, shape (recipients, items)
-        At least 0; all 0 where a generator has nothing to say. Generators can be added up then.
+        At least 0.
     """
-    reasons = np.maximum(scores, 0.0, dtype=np.float32)
-    spread = reasons.std(axis=1, keepdims=True)
-    units: Scores = np.divide(reasons, spread, out=np.zeros_like(reasons), where=spread > 0)
-    return units
+    total = np.zeros_like(scores[0])
+    for each, factor in zip(scores, factors, strict=True):
+        _add(each, factor, total)
+    return total
 
 
-def chosen_weights(scores: Scores, relevant: npt.NDArray[np.bool_], *, rounds: int = 20) -> Floats:
+def chosen_weights(
+    scores: Sequence[Scores], relevant: npt.NDArray[np.bool_], *, rounds: int = 16
+) -> Floats:
     """Return weights of generators whose sum ranks what was taken best.
 
     Generators are added one at a time, each may be added again, and the sum that ranks best is kept: few labels
@@ -36,11 +91,11 @@ def chosen_weights(scores: Scores, relevant: npt.NDArray[np.bool_], *, rounds: i
 
     Parameters
     ----------
-    scores : ndarray of float32, shape (generators, recipients, items)
-        Standardised; ``-inf`` where an item is not asked about.
+    scores : sequence of ndarray of float32, shape (recipients, items)
+        Of each generator, in units of their spread; ``-inf`` where an item is not asked about.
     relevant : ndarray of bool, shape (recipients, items)
         What was taken.
-    rounds : int, default 20
+    rounds : int, default 16
         How many are added.
 
     Returns
@@ -57,7 +112,7 @@ def chosen_weights(scores: Scores, relevant: npt.NDArray[np.bool_], *, rounds: i
     total = np.zeros_like(scores[0])
     recipient, item = np.nonzero(relevant)
     for _ in range(rounds):
-        values = [_gain(total + one, recipient, item) for one in scores]
+        values = [_mean_gain(total, one, recipient, item) for one in scores]
         place = int(np.argmax(values))
         total += scores[place]
         counts[place] += 1
@@ -67,11 +122,30 @@ def chosen_weights(scores: Scores, relevant: npt.NDArray[np.bool_], *, rounds: i
     return weights
 
 
-def _gain(total: Scores, recipient: npt.NDArray[np.intp], item: npt.NDArray[np.intp]) -> float:
+def _gain(
+    total: Scores, more: Scores, recipient: npt.NDArray[np.intp], item: npt.NDArray[np.intp]
+) -> float:
+    gain = 0.0
+    for label in range(len(recipient)):
+        row = recipient[label]
+        taken = total[row, item[label]] + more[row, item[label]]
+        if not taken > 0.0:
+            continue
+        ahead = 0
+        for other in range(total.shape[1]):
+            ahead += total[row, other] + more[row, other] > taken
+        gain += 1.0 / np.log2(ahead + 2.0)
+    return gain
+
+
+_gain = numba.njit(cache=True, nogil=True, error_model="numpy")(_gain)
+
+
+def _mean_gain(
+    total: Scores, more: Scores, recipient: npt.NDArray[np.intp], item: npt.NDArray[np.intp]
+) -> float:
     """Return the mean discounted gain of what was taken, over the whole catalogue.
 
     Without a cut-off, unlike the metric that is reported: places beyond the tenth tell weights apart too.
     """
-    taken = total[recipient, item]
-    ahead = (total[recipient] > taken[:, None]).sum(axis=1)
-    return float(np.mean(1.0 / np.log2(ahead + 2.0) * (taken > 0)))
+    return float(_gain(total, more, recipient, item)) / max(len(item), 1)

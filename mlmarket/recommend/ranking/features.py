@@ -7,6 +7,7 @@ so that the same block answers for windows of the past and for tonight.
 from collections.abc import Mapping
 from typing import Any, Protocol, Self, runtime_checkable
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -87,7 +88,7 @@ def score_features(scores: Scores, blend: Scores) -> Scores:
     Parameters
     ----------
     scores : ndarray of float32, shape (generators, recipients, m)
-        Standardised, of candidates.
+        Of candidates, in units of each generator's spread.
     blend : ndarray of float32, shape (recipients, m)
         Their weighted sum, descending.
 
@@ -97,13 +98,29 @@ def score_features(scores: Scores, blend: Scores) -> Scores:
         Of each generator the score, how far it is behind the best candidate's, and the place among candidates;
         the blend, its place, and how many generators know a reason.
     """
-    parts: list[Scores] = []
-    places = np.arange(blend.shape[1], dtype=np.float32)
-    for score in scores:
-        order = np.argsort(-score, axis=1, kind="stable")
-        place = np.empty_like(score)
-        np.put_along_axis(place, order, np.broadcast_to(places, score.shape), axis=1)
-        parts += [score, score - score.max(axis=1, keepdims=True), place]
-    voices = (scores > 0).sum(axis=0).astype(np.float32)
-    parts += [blend, np.broadcast_to(places, blend.shape), voices]
-    return np.stack(parts, axis=-1)
+    out = np.empty((*blend.shape, 3 * len(scores) + 3), dtype=np.float32)
+    _score_features(scores, blend, out)
+    return out
+
+
+def _features_of_scores(scores: Scores, blend: Scores, out: Scores) -> None:
+    generators, recipients, m = scores.shape
+    for recipient in range(recipients):
+        out[recipient, :, 3 * generators + 2] = 0.0
+        for generator in range(generators):
+            said = scores[generator, recipient]
+            most = said.max() if m else 0.0
+            for one in range(m):
+                place = 0
+                for other in range(m):
+                    place += said[other] > said[one] or (said[other] == said[one] and other < one)
+                out[recipient, one, 3 * generator] = said[one]
+                out[recipient, one, 3 * generator + 1] = said[one] - most
+                out[recipient, one, 3 * generator + 2] = place
+                out[recipient, one, 3 * generators + 2] += said[one] > 0.0
+        for one in range(m):
+            out[recipient, one, 3 * generators] = blend[recipient, one]
+            out[recipient, one, 3 * generators + 1] = one
+
+
+_score_features = numba.njit(cache=True, nogil=True, error_model="numpy")(_features_of_scores)

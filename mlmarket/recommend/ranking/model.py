@@ -11,7 +11,7 @@ from mlmarket.errors import ConfigurationError
 from mlmarket.recommend.generators.selection import largest
 from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import ItemFacts
-from mlmarket.recommend.ranking.blend import chosen_weights, standardised
+from mlmarket.recommend.ranking.blend import chosen_weights, spread, weighted_sum
 from mlmarket.recommend.ranking.choice import Choice, gain_at_ten, judged
 from mlmarket.recommend.ranking.features import (
     FeatureBlock,
@@ -305,8 +305,13 @@ class RankingModel:
 
     def _weigh(self, stage: _Stage, window: Window) -> npt.NDArray[np.float64]:
         fewer = sampled(window, _WEIGHED, np.random.default_rng(self.random_state))
-        scores = _all_scores(stage, fewer.recipients)
-        scores[:, ~self._candidates_of(fewer.recipients, None)] = -np.inf
+        outside = ~self._candidates_of(fewer.recipients, None)
+        scores = []
+        for generator in stage.generators:
+            said = np.maximum(generator.scores(fewer.recipients), 0.0)
+            said *= _inverse(spread(said))[:, None]
+            said[outside] = -np.inf
+            scores.append(said)
         return chosen_weights(scores, _flags(fewer))
 
     def _lesson(self, stage: _Stage, window: Window) -> _Lesson:
@@ -337,16 +342,19 @@ class RankingModel:
         return flags
 
     def _pool(self, stage: _Stage, recipients: Interactions, allowed: Flags | None) -> _Pool:
-        scores = _all_scores(stage, recipients)
-        total = np.tensordot(self.weights_.astype(np.float32), scores, axes=1)
+        scores = [generator.scores(recipients) for generator in stage.generators]
+        units = np.stack([_inverse(spread(said)) for said in scores])
+        weights = self.weights_[:, None].astype(np.float32)
+        total = weighted_sum(scores, units * weights)
         total[~self._candidates_of(recipients, allowed)] = 0.0
         item, blend = largest(total, min(self.candidates, total.shape[1]))
         at = np.maximum(item, 0).astype(np.intp)
-        voices = np.stack([np.take_along_axis(score, at, axis=1) for score in scores])
+        voices = np.stack([np.take_along_axis(said, at, axis=1) for said in scores])
+        voices *= units[:, :, None]
         blend[item < 0] = 0.0
         parts = [score_features(voices, blend)]
         parts += [block.values(recipients, item) for block in stage.blocks]
-        voices *= self.weights_[:, None, None].astype(np.float32)
+        voices *= weights[:, :, None]
         return _Pool(item, blend, voices, np.concatenate(parts, axis=-1))
 
     def rank(
@@ -466,8 +474,10 @@ def _chunks(count: int) -> Iterator[tuple[int, int]]:
     return ((first, min(first + _CHUNK, count)) for first in range(0, max(count, 1), _CHUNK))
 
 
-def _all_scores(stage: _Stage, recipients: Interactions) -> Scores:
-    return np.stack([standardised(each.scores(recipients)) for each in stage.generators])
+def _inverse(spreads: Scores) -> Scores:
+    """Return what scores are multiplied with; 0 where a generator has nothing to say."""
+    units: Scores = np.divide(1.0, spreads, out=np.zeros_like(spreads), where=spreads > 0)
+    return units
 
 
 def _flags(window: Window) -> Flags:
