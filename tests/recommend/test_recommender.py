@@ -126,7 +126,7 @@ def test_taking_the_named_item_out_of_the_history_puts_the_item_lower(shop, fitt
 def test_chances_are_chances_and_fall_with_the_rank(fitted):
     found = fitted.recommend(k=5).to_frame()
     known = found["probability"].dropna()
-    assert len(known) > 0.9 * len(found)
+    assert len(known) > 0.8 * len(found)
     assert known.between(0.0, 1.0).all()
     by_rank = found.groupby("rank")["probability"].mean()
     assert by_rank.is_monotonic_decreasing
