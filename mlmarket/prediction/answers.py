@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
     from mlmarket.market import Market
 
-__all__ = ["Answers", "Asking", "asked_ids",
-    "in_one", "together", "without_answer"]
+__all__ = ["Answers", "Asking", "asked_ids", "in_one", "together", "without_answer"]
 
 
 class Answers(Protocol):

@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.prediction import BatchPredictor
-
 from mlmarket.recommend.generators.attributes import AttributeNeighbours
 from mlmarket.recommend.generators.ease import Ease, LargeCatalogueError
 from mlmarket.recommend.generators.generator import Candidates, Generator
@@ -22,10 +21,10 @@ from mlmarket.recommend.generators.together import Together
 from mlmarket.recommend.generators.transitions import Transitions
 from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import Attributes, ItemFacts, catalogue
+from mlmarket.recommend.predictor import RecommendPredictor
 from mlmarket.recommend.recommendations import Recommendations
 from mlmarket.recommend.recommender import Recommender, Tonight
 from mlmarket.recommend.rules import Fallback, Rules, RuleTables, Slots
-from mlmarket.recommend.predictor import RecommendPredictor
 
 __all__ = [
     "AttributeNeighbours",
@@ -42,8 +41,8 @@ __all__ = [
     "LinearGenerator",
     "Neighbours",
     "Popularity",
-    "Recommendations",
     "RecommendPredictor",
+    "Recommendations",
     "Recommender",
     "RuleTables",
     "Rules",
@@ -86,4 +85,3 @@ def predictors(settings: Mapping[str, Mapping[str, Any]]) -> list[BatchPredictor
                 suggestion(name, [_NAME]),
             )
     return [RecommendPredictor(**arguments) for arguments in settings.values()]
-

@@ -95,9 +95,7 @@ def read_material(
     return Material(known, facts, contacts_table(contacts, kinds=kinds[:1]), (kinds[0], kinds[1]))
 
 
-def _known(
-    interactions: object, rows: "pa.Table | None", as_of: datetime | None
-) -> Interactions:
+def _known(interactions: object, rows: "pa.Table | None", as_of: datetime | None) -> Interactions:
     """Return what was known; interactions that were read before are known at their own instant."""
     if not isinstance(interactions, Interactions):
         return Interactions.from_frame(rows, as_of=as_of)

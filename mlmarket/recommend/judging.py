@@ -17,7 +17,7 @@ from mlmarket.evaluation import Interval
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.prediction.evidence import Evidence, FoldScore, TotalScore
 from mlmarket.recommend.interactions import ITEM_ID, Interactions
-from mlmarket.recommend.plain import PERSONAL, POPULAR, PlainRecommender
+from mlmarket.recommend.plain import PERSONAL, POPULAR
 from mlmarket.recommend.reading import days
 
 if TYPE_CHECKING:
@@ -170,8 +170,8 @@ def judge(
         found = _round(origin, known, came, parse_duration(inquiry.horizon))
         if found is None:
             continue
-        for name in lists:
-            lists[name].append(_listed(name, inquiry, found, items, contacts))
+        for name, shown in lists.items():
+            shown.append(_listed(name, inquiry, found, items, contacts))
     if not lists[CHALLENGER]:
         return None
     return _chosen(lists)
@@ -242,9 +242,7 @@ def _listed(
     return _Lists(found.origin, 1.0 - scores.ndcg, scores.hit, found.people, chance, first)
 
 
-def _as_places(
-    shown: "Recommendations", found: _Round
-) -> tuple[npt.NDArray[np.int64], Numbers]:
+def _as_places(shown: "Recommendations", found: _Round) -> tuple[npt.NDArray[np.int64], Numbers]:
     """Return the items of each person in order, and the chance of the first."""
     import pyarrow.compute as pc
 
@@ -311,11 +309,15 @@ def sum_up(
     told = np.isfinite(chance)
     both = told.any() and 0 < taken[told].sum() < told.sum()
     totals = _totals(own)
-    error = relative_total_error(
-        [total.observed for total in totals],
-        [total.expected for total in totals],
-        own_chance=[total.own_chance for total in totals],
-    ) if totals else 0.0
+    error = (
+        relative_total_error(
+            [total.observed for total in totals],
+            [total.expected for total in totals],
+            own_chance=[total.own_chance for total in totals],
+        )
+        if totals
+        else 0.0
+    )
     first = float(known.at.min(initial=known.now))
     return Evidence(
         predictor=name,
@@ -359,8 +361,14 @@ def _scores(lists: Mapping[str, Sequence[_Lists]]) -> list[FoldScore]:
                 mean = mean_interval(values, random_state=_SEED)
                 scores.append(
                     FoldScore(
-                        one.origin, name, metric, mean.value, mean.low, mean.high,
-                        rows=len(one.loss), positives=measured,
+                        one.origin,
+                        name,
+                        metric,
+                        mean.value,
+                        mean.low,
+                        mean.high,
+                        rows=len(one.loss),
+                        positives=measured,
                     )
                 )
     return scores
@@ -391,9 +399,7 @@ def _verdict(judgement: Judgement) -> str:
     )
     rule = _NAMES[judgement.baseline]
     if judgement.chosen == CHALLENGER:
-        return (
-            f"Used is {_NAMES[CHALLENGER]}: against {rule} it saves 1 - NDCG@10 ({numbers})."
-        )
+        return f"Used is {_NAMES[CHALLENGER]}: against {rule} it saves 1 - NDCG@10 ({numbers})."
     return f"Used is {rule}: the recommender does not beat it in 1 - NDCG@10 ({numbers})."
 
 
@@ -406,7 +412,9 @@ def _limits(judgement: Judgement, span: float, error: float) -> tuple[str, ...]:
     if span < _A_YEAR:
         limits.append(f"It learned from {span:.0f} days, less than a year: seasons are not known.")
     if error > _NOTABLE_ERROR:
-        limits.append(f"At earlier origins the takers of first items were missed by about {error:.0%}.")
+        limits.append(
+            f"At earlier origins the takers of first items were missed by about {error:.0%}."
+        )
     if len(judgement.lists[CHALLENGER]) == 1:
         limits.append("There was one origin only: another month may say otherwise.")
     return tuple(limits)

@@ -1,42 +1,20 @@
 """What can answer which items to show?"""
 
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Final
 
 from mlmarket.recommend.plain import PERSONAL, POPULAR, PlainRecommender
 
 if TYPE_CHECKING:
-    from mlmarket.recommend.recommendations import Recommendations
+    from mlmarket.recommend.recommender import Recommender
     from mlmarket.recommend.rules import Rules
 
-__all__ = ["Learner", "load", "make"]
+__all__ = ["make", "read", "write"]
+
+_PLAIN: Final = (PERSONAL, POPULAR)
 
 
-class Learner(Protocol):
-    """Learns what follows what, and shows items."""
-
-    def fit(
-        self,
-        interactions: object,
-        items: object | None = None,
-        contacts: object | None = None,
-        *,
-        as_of: datetime | None = None,
-    ) -> Any:  # noqa: ANN401 - itself
-        """Learn."""
-        ...
-
-    def recommend(self, contacts: Any, k: int = 10, **tonight: Any) -> "Recommendations":  # noqa: ANN401
-        """Return items for contacts."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Write what was learned."""
-        ...
-
-
-def make(name: str, *, horizon: str, rules: "Rules | None") -> Learner:
+def make(name: str, *, horizon: str, rules: "Rules | None") -> "PlainRecommender | Recommender":
     """Return what answers by a name, not fitted yet.
 
     Parameters
@@ -50,17 +28,35 @@ def make(name: str, *, horizon: str, rules: "Rules | None") -> Learner:
 
     Returns
     -------
-    Learner
+    PlainRecommender or Recommender
     """
-    if name in (PERSONAL, POPULAR):
+    if name in _PLAIN:
         return PlainRecommender(personal=name == PERSONAL, rules=rules)
     from mlmarket.recommend.recommender import Recommender
 
     return Recommender(horizon=horizon, rules=rules)
 
 
-def load(name: str, folder: Path, *, rules: "Rules | None") -> Learner:
-    """Return what was saved.
+def write(learner: "PlainRecommender | Recommender", folder: Path) -> None:
+    """Write what was learned.
+
+    Parameters
+    ----------
+    learner : PlainRecommender or Recommender
+        Fitted.
+    folder : Path
+        It exists.
+    """
+    if isinstance(learner, PlainRecommender):
+        learner.save(folder)
+        return
+    from mlmarket.recommend.keeping import write_recommender
+
+    write_recommender(learner, folder)
+
+
+def read(name: str, folder: Path, *, rules: "Rules | None") -> "PlainRecommender | Recommender":
+    """Return what was written.
 
     Parameters
     ----------
@@ -73,11 +69,11 @@ def load(name: str, folder: Path, *, rules: "Rules | None") -> Learner:
 
     Returns
     -------
-    Learner
+    PlainRecommender or Recommender
         Fitted.
     """
-    if name in (PERSONAL, POPULAR):
+    if name in _PLAIN:
         return PlainRecommender.load(folder, rules=rules)
-    from mlmarket.recommend.recommender import Recommender
+    from mlmarket.recommend.keeping import read_recommender
 
-    return Recommender.load(folder)
+    return read_recommender(folder, rules=rules)

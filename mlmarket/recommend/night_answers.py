@@ -26,7 +26,9 @@ _PARTS: Final = {
     "price": ("number", "currency", "its price"),
     "reason": ("text", "words", "why it is shown"),
 }
-_EMPTY: Final = "an empty slot, or the table of items does not say it; the reason is in missing.parquet"
+_EMPTY: Final = (
+    "an empty slot, or the table of items does not say it; the reason is in missing.parquet"
+)
 
 
 def columns_of(slots: int, horizon: str) -> "Schema":

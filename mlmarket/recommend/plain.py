@@ -7,7 +7,7 @@ model has to beat them, and where it does not, they answer.
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 import numpy as np
 
@@ -109,8 +109,9 @@ class PlainRecommender:
         k: int = 10,
         *,
         history: Interactions,
-        exclude: str = "none",
+        exclude: Literal["seen", "none"] = "none",
         eligible: "pa.StringArray | None" = None,
+        due: object = None,
         as_of: datetime | None = None,
     ) -> Recommendations:
         """Return items for contacts.
@@ -127,6 +128,8 @@ class PlainRecommender:
             Whether items of the history are left out.
         eligible : pyarrow.StringArray, optional
             Only these items.
+        due : frame, optional
+            Not looked at: a rule is to stay as simple as it is.
         as_of : datetime, optional
             Tonight.
 
@@ -137,6 +140,7 @@ class PlainRecommender:
         """
         import pyarrow as pa
 
+        _ = due
         learned = self._require_learned()
         only = None if eligible is None else pa.table({ITEM_ID: eligible})
         rules = (self.rules or Rules()).compile(
@@ -152,7 +156,11 @@ class PlainRecommender:
         return Recommendations(items, short, lengths)
 
     def _answer(
-        self, recipients: Interactions, rules: CompiledRules, exclude: Any, k: int  # noqa: ANN401
+        self,
+        recipients: Interactions,
+        rules: CompiledRules,
+        exclude: Literal["seen", "none"],
+        k: int,
     ) -> "tuple[pa.Table, pa.Table, pa.Table]":
         learned = self._require_learned()
         allowed = rules.allowed(recipients, exclude=exclude)

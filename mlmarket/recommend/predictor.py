@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
     from mlmarket.market import Market
     from mlmarket.recommend.judging import Inquiry
-    from mlmarket.recommend.learners import Learner
+    from mlmarket.recommend.plain import PlainRecommender
+    from mlmarket.recommend.recommender import Recommender
 
 __all__ = ["RecommendPredictor"]
 
@@ -64,7 +65,7 @@ class _Fitted:
 
     Parameters
     ----------
-    learner : Learner
+    learner : PlainRecommender or Recommender
         What answers.
     items : pyarrow.StringArray
         The catalogue it learned from.
@@ -78,7 +79,7 @@ class _Fitted:
         Date, what answers, and a digest of its files.
     """
 
-    learner: "Learner"
+    learner: "PlainRecommender | Recommender"
     items: "pa.StringArray"
     evidence: Evidence
     as_of: datetime
@@ -141,7 +142,7 @@ class RecommendPredictor:
     'recommend'
     """
 
-    def __init__(  # noqa: PLR0913 - the settings of a night
+    def __init__(
         self,
         slots: int = 4,
         *,
@@ -254,6 +255,7 @@ class RecommendPredictor:
     def total(self, numbers: npt.NDArray[np.float64]) -> Interval | None:
         """Return None: first items are different ones, and their takers are no number to plan with."""
         _ = numbers
+        return None
 
     def with_due(self, due: Due) -> Self:
         """Return itself for a night in which it is known what is due to whom.
@@ -340,9 +342,7 @@ class RecommendPredictor:
         types = sorted(self._inquiry(market).judged)
         for kind in types:
             behaviour = Behaviour.parse(kind if kind == "order" else f"event {json.dumps(kind)}")
-            refuse_open_windows(
-                market, behaviour, cutoffs=ordered, horizon=ahead, known_at=None
-            )
+            refuse_open_windows(market, behaviour, cutoffs=ordered, horizon=ahead, known_at=None)
         known = self._known(market, ordered[-1])
         with one_thread():
             return self._judge(market, known, ordered, until=ordered[-1] + ahead)
@@ -500,7 +500,7 @@ class RecommendPredictor:
         """
         import pyarrow as pa
 
-        from mlmarket.recommend.learners import load
+        from mlmarket.recommend.learners import read
 
         place = Path(folder)
         card = read_card(place, cls.__name__)
@@ -509,7 +509,7 @@ class RecommendPredictor:
                 raise changed_model(place)
         model = cls(**card["parameters"])
         model._fitted = _Fitted(
-            load(card["learner"], place / _LEARNED, rules=model._rules),
+            read(card["learner"], place / _LEARNED, rules=model._rules),
             pa.array(json.loads((place / _CATALOGUE).read_text(encoding="utf-8")), pa.string()),
             Evidence.from_dict(card["evidence"]),
             datetime.fromisoformat(card["as_of"]),
@@ -702,11 +702,15 @@ def _in_shop(
     return catalogue.filter(pc.is_in(catalogue, value_set=items.column(ITEM_ID).combine_chunks()))
 
 
-def _write(learner: "Learner", items: "pa.StringArray", place: Path) -> dict[str, str]:
+def _write(
+    learner: "PlainRecommender | Recommender", items: "pa.StringArray", place: Path
+) -> dict[str, str]:
     """Write a model's own files, and return the digest of each."""
+    from mlmarket.recommend.learners import write
+
     inner = place / _LEARNED
     inner.mkdir(parents=True, exist_ok=True)
-    learner.save(inner)
+    write(learner, inner)
     text = json.dumps(items.to_pylist(), ensure_ascii=False)
     (place / _CATALOGUE).write_text(text, encoding="utf-8")
     files = [path for path in sorted(place.rglob("*")) if path.is_file() and path.name != CARD]
@@ -714,7 +718,10 @@ def _write(learner: "Learner", items: "pa.StringArray", place: Path) -> dict[str
 
 
 def _kept(
-    learner: "Learner", items: "pa.StringArray", evidence: Evidence, as_of: datetime
+    learner: "PlainRecommender | Recommender",
+    items: "pa.StringArray",
+    evidence: Evidence,
+    as_of: datetime,
 ) -> _Fitted:
     with tempfile.TemporaryDirectory() as name:
         files = _write(learner, items, Path(name))
