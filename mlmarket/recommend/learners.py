@@ -31,7 +31,7 @@ def make(name: str, *, horizon: str, rules: "Rules | None") -> "PlainRecommender
     PlainRecommender or Recommender
     """
     if name in _PLAIN:
-        return PlainRecommender(personal=name == PERSONAL, rules=rules)
+        return PlainRecommender(personal=name == PERSONAL, horizon=horizon, rules=rules)
     from mlmarket.recommend.recommender import Recommender
 
     return Recommender(horizon=horizon, rules=rules)
