@@ -1,5 +1,10 @@
 """What to show each person?"""
 
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mlmarket.errors import ConfigurationError, suggestion
+from mlmarket.prediction import BatchPredictor
 from mlmarket.recommend.backtest import backtest
 from mlmarket.recommend.exploration import Exploration, cold_items
 from mlmarket.recommend.gallery import Gallery, gallery
@@ -20,6 +25,7 @@ from mlmarket.recommend.generators.transitions import Transitions
 from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import Attributes, ItemFacts, catalogue
 from mlmarket.recommend.mailer import mailer_schema, mailer_table
+from mlmarket.recommend.predictor import RecommendPredictor
 from mlmarket.recommend.ranking_report import RankingReport
 from mlmarket.recommend.reasons import ReasonTexts
 from mlmarket.recommend.recommendations import Recommendations
@@ -47,6 +53,7 @@ __all__ = [
     "Popularity",
     "RankingReport",
     "ReasonTexts",
+    "RecommendPredictor",
     "Recommendations",
     "Recommender",
     "RuleTables",
@@ -63,5 +70,36 @@ __all__ = [
     "gallery",
     "mailer_schema",
     "mailer_table",
+    "predictors",
     "simple_rules",
 ]
+
+_NAME: Final = "recommend"
+
+
+def predictors(settings: Mapping[str, Mapping[str, Any]]) -> list[BatchPredictor]:
+    """Return the predictors of this question that a night runs.
+
+    Parameters
+    ----------
+    settings : mapping of str to mapping
+        Arguments of each that is asked: ``{"recommend": {"slots": 4}}``.
+
+    Returns
+    -------
+    list of BatchPredictor
+        Not trained yet.
+
+    Raises
+    ------
+    ConfigurationError
+        Where there is no such predictor, or an argument cannot be read.
+    """
+    for name in settings:
+        if name != _NAME:
+            raise ConfigurationError(
+                f"'mlmarket.recommend' has no predictor '{name}'.",
+                "It would silently not be asked.",
+                suggestion(name, [_NAME]),
+            )
+    return [RecommendPredictor(**arguments) for arguments in settings.values()]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from mlmarket.recommend.fallbacks import source_of_segment
+from mlmarket.recommend.fallbacks import POPULAR_BY
 from mlmarket.recommend.interactions import ITEM_ID, Interactions
 from mlmarket.recommend.reasons import REASON_CODES
 
@@ -36,6 +36,7 @@ _BY_SOURCE: Final[Mapping[str, str]] = {
     "popularity": "popular",
     "popular": "popular",
     "category": "category",
+    "popular_by_category": "category",
     "popular_by_country": "popular_country",
     "newest": "new",
 }
@@ -117,7 +118,7 @@ def _plain_codes(slots: "Slots") -> npt.NDArray[np.int8]:
 
 
 def _code_of(source: str) -> str:
-    if source.startswith(source_of_segment("")):
+    if source.startswith(POPULAR_BY):
         return _BY_SOURCE.get(source, "popular_segment")
     return _BY_SOURCE.get(source, "for_you")
 

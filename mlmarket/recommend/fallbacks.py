@@ -17,8 +17,12 @@ from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import ItemFacts
 from mlmarket.recommend.rules.slots import Fallback
 
-__all__ = ["Fallbacks", "source_of_segment"]
+__all__ = ["FALLBACKS", "POPULAR_BY", "Fallbacks", "source_of_segment"]
 
+POPULAR_BY: Final = "popular_by_"
+"""How the fallbacks begin that are about some people or some items."""
+FALLBACKS: Final = ("popular", "newest")
+"""The others."""
 _LATELY: Final = 28.0
 _FOLD: Final = np.float32(1e-6)
 """What was popular at any time stands behind everything that is popular now."""
@@ -37,14 +41,14 @@ def source_of_segment(column: str) -> str:
     str
         Its name.
     """
-    return f"popular_by_{column}"
+    return f"{POPULAR_BY}{column}"
 
 
 @dataclass(frozen=True, slots=True)
 class Fallbacks:
     """What fills slots that the ranking leaves empty, in this order.
 
-    What is popular in the categories of the recipient's history (``category``), among people of the same segment
+    What is popular in the categories of the recipient's history (``popular_by_category``), among people of the same segment
     (``popular_by_country`` and others, in the order asked), with everybody (``popular``), and what came last
     (``newest``).
 
@@ -110,12 +114,12 @@ class Fallbacks:
         """
         taste = self.category.scores(recipients)
         taste[np.diff(recipients.start) == 0] = 0.0
-        found = [Fallback("category", taste)]
+        found = [Fallback(source_of_segment("category"), taste)]
         for column, popularity in self.by_segment.items():
             group = segments[column].of_contacts(recipients.contacts)
             source = source_of_segment(column)
             found.append(Fallback(source, popularity.popularity_, group.astype(np.int64)))
-        return [*found, Fallback("popular", self.popular), Fallback("newest", self.newest)]
+        return [*found, *map(Fallback, FALLBACKS, (self.popular, self.newest))]
 
     def to_state(self) -> dict[str, Any]:
         """Return what was learned."""

@@ -7,7 +7,7 @@ digest of every file: half of one training with half of another is refused.
 import hashlib
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -74,7 +74,14 @@ class Learned:
     as_of: datetime | None
 
 
-def keep(learned: Learned, folder: Path, kind: str, parameters: Mapping[str, object]) -> None:
+def keep(
+    learned: Learned,
+    folder: Path,
+    kind: str,
+    parameters: Mapping[str, object],
+    *,
+    histories: bool = True,
+) -> None:
     """Write what was learned.
 
     Parameters
@@ -87,9 +94,13 @@ def keep(learned: Learned, folder: Path, kind: str, parameters: Mapping[str, obj
         Name of the class that reads it.
     parameters : mapping of str to object
         Its arguments, as plain values.
+    histories : bool, default True
+        Whether the histories are written, and what is known of contacts.
     """
     import pyarrow.parquet as pq
 
+    if not histories:
+        learned = replace(learned, histories=learned.histories.chunk(0, 0), contacts=None)
     folder.mkdir(parents=True, exist_ok=True)
     write_state(_state(learned), folder, _MODEL)
     pq.write_table(learned.facts.table, folder / _ITEMS)

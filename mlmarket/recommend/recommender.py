@@ -14,7 +14,7 @@ from mlmarket.recommend.answers import Counter, Queue, allotted, answered
 from mlmarket.recommend.due import DueItems
 from mlmarket.recommend.exploration import Exploration, cold_items
 from mlmarket.recommend.fallbacks import Fallbacks
-from mlmarket.recommend.fitting import Segments, read_material
+from mlmarket.recommend.fitting import Segments, placed_in, read_material
 from mlmarket.recommend.histories import joined
 from mlmarket.recommend.identity import IdKind, kind_of
 from mlmarket.recommend.interactions import Interactions
@@ -52,6 +52,7 @@ class Tonight(TypedDict, total=False):
     ----------
     history : frame
         Fresher interactions than those learned from, also of new contacts; they count without another fit.
+        :class:`Interactions` are taken as the whole histories, in place of those learned from.
     exclude : {"seen", "none"} or frame
         Whether items of the history are left out, by default they are; a frame of ``contact_id, item_id`` names
         what is left out, and nothing else is.
@@ -187,7 +188,7 @@ class Recommender:
 
         Parameters
         ----------
-        interactions : pandas.DataFrame, polars.DataFrame or pyarrow.Table
+        interactions : pandas.DataFrame, polars.DataFrame, pyarrow.Table or Interactions
             ``contact_id, item_id`` and ``occurred_at`` (UTC where it has no zone), or ``order`` where no times are
             known; ``weight`` where rows do not count alike.
         items : frame, optional
@@ -291,15 +292,18 @@ class Recommender:
         for first in range(0, len(asked.queue.contacts), _PART):
             yield asked.answer(first, first + _PART)
 
-    def save(self, folder: Path) -> None:
-        """Write what was learned, the histories with it: no pickle.
+    def save(self, folder: Path, *, histories: bool = True) -> None:
+        """Write what was learned: no pickle.
 
         Parameters
         ----------
         folder : Path
             Made where it does not exist.
+        histories : bool, default True
+            Whether the histories are written too. Without them, whoever is asked about needs ``history``.
         """
-        keep(self._require_learned(), Path(folder), type(self).__name__, self.parameters)
+        learned, kind = self._require_learned(), type(self).__name__
+        keep(learned, Path(folder), kind, self.parameters, histories=histories)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -431,6 +435,8 @@ def _histories(learned: Learned, fresh: object | None, as_of: datetime | None) -
     known = learned.histories
     if fresh is None:
         return known if as_of is None or not known.timed else known.seen_from(days(as_of))
+    if isinstance(fresh, Interactions):
+        return placed_in(fresh, known.items)
     read = Interactions.from_frame(fresh, as_of=as_of, items=known.items)
     table = to_arrow(fresh, name="history")
     for kind in learned.kinds:
