@@ -50,6 +50,7 @@ from mlmarket.evaluation.ranking import (
     RankingScores,
     mean_difference,
     mean_interval,
+    mean_intervals,
     ranking_metrics,
 )
 from mlmarket.evaluation.sigmoid import SigmoidCalibrator
@@ -104,6 +105,7 @@ __all__ = [
     "mean_absolute_error",
     "mean_difference",
     "mean_interval",
+    "mean_intervals",
     "normalised_gini",
     "novelty",
     "paired_difference",

@@ -16,6 +16,8 @@ from mlmarket.evaluation.checks import FloatArray, require_count, require_fracti
 from mlmarket.evaluation.resampling import Draws
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from numpy.typing import ArrayLike
 
@@ -25,6 +27,7 @@ __all__ = [
     "as_lists",
     "mean_difference",
     "mean_interval",
+    "mean_intervals",
     "ranking_metrics",
 ]
 
@@ -268,26 +271,83 @@ def mean_interval(
     >>> mean_interval([0.0, 1.0, float("nan"), 0.5], random_state=0).value
     0.5
     """
+    found = mean_intervals(
+        {"values": values},
+        groups=groups,
+        level=level,
+        n_resamples=n_resamples,
+        random_state=random_state,
+    )
+    return found["values"]
+
+
+def mean_intervals(
+    columns: "Mapping[str, ArrayLike]",
+    *,
+    groups: "ArrayLike | None" = None,
+    level: float = 0.95,
+    n_resamples: int = 1000,
+    random_state: int | np.random.Generator,
+) -> dict[str, Interval]:
+    """Return the means of several measures with their intervals over the same drawn recipients.
+
+    Parameters
+    ----------
+    columns : mapping of str to array-like of shape (n,)
+        Measures of the same rows, as for :func:`mean_interval`.
+    groups : array-like of shape (n,), optional
+        See :func:`mean_interval`.
+    level : float, default 0.95
+        Coverage of each interval.
+    n_resamples : int, default 1000
+        How many times recipients are drawn, once for all measures.
+    random_state : int or numpy.random.Generator
+        Seed or source of the draws.
+
+    Returns
+    -------
+    dict of str to Interval
+        By name.
+
+    Raises
+    ------
+    ConfigurationError
+        Where an argument is unusable.
+    """
     require_fraction(level, "level")
     require_count(n_resamples, "n_resamples")
-    numbers = _numbers(values, "values")
-    names = np.arange(numbers.size) if groups is None else np.asarray(groups)
-    if len(names) != numbers.size:
+    numbers = {name: _numbers(values, name) for name, values in columns.items()}
+    size = len(next(iter(numbers.values()), ()))
+    names = np.arange(size) if groups is None else np.asarray(groups)
+    uneven = next((name for name, values in numbers.items() if len(values) != len(names)), None)
+    if uneven is not None:
         raise ConfigurationError(
-            f"There are {numbers.size:,} values and {len(names):,} groups.",
+            f"There are {len(numbers[uneven]):,} {uneven} and {len(names):,} groups.",
             "A row needs to know whose it is.",
             "take both from the same frame.",
         )
-    measured = ~np.isnan(numbers)
-    numbers, names = numbers[measured], names[measured]
-    if not numbers.size:
-        return Interval(float("nan"), float("nan"), float("nan"), level)
-    value = float(numbers.mean())
-    if (names == names[0]).all():
-        return Interval(value, float("nan"), float("nan"), level)
-    draw = Draws(names, numbers.size, level, n_resamples, random_state)
-    low, high = draw.percentiles(draw.means(numbers))
-    return Interval(value, low, high, level)
+    unknown = float("nan")
+    if size < 2 or (names == names[0]).all():
+        return {
+            name: Interval(_mean(one), unknown, unknown, level) for name, one in numbers.items()
+        }
+    draw = Draws(names, size, level, n_resamples, random_state)
+    table = np.column_stack(list(numbers.values()))
+    measured = ~np.isnan(table)
+    sums = [draw.sums(column) for column in np.where(measured, table, 0.0).T]
+    counts = [draw.sums(column) for column in measured.T.astype(np.float64)]
+    totals = draw.totals(np.column_stack([*sums, *counts]))
+    above, below = np.split(totals, 2, axis=1)
+    means = above / np.where(below == 0.0, np.nan, below)
+    people = (np.column_stack(counts) > 0.0).sum(axis=0)
+    return {
+        name: Interval(
+            _mean(numbers[name]),
+            *(draw.percentiles(means[:, place]) if people[place] > 1 else (unknown, unknown)),
+            level,
+        )
+        for place, name in enumerate(numbers)
+    }
 
 
 def mean_difference(
@@ -347,6 +407,11 @@ def mean_difference(
         n_resamples=n_resamples,
         random_state=random_state,
     )
+
+
+def _mean(values: FloatArray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
 
 
 def _numbers(values: "ArrayLike", name: str) -> FloatArray:

@@ -1,5 +1,6 @@
 """How is a question about contacts answered, and what backs the answer?"""
 
+from mlmarket.prediction.allocation import Allocation, Campaigns, allocate
 from mlmarket.prediction.evidence import Evidence, FoldScore, TotalScore
 from mlmarket.prediction.predictor import (
     BatchPredictor,
@@ -9,6 +10,7 @@ from mlmarket.prediction.predictor import (
     Predictions,
     Predictor,
     Schema,
+    TakesDue,
 )
 from mlmarket.prediction.snapshot_predictor import SnapshotPredictor
 from mlmarket.prediction.supervised import SupervisedPredictor
@@ -17,7 +19,9 @@ from mlmarket.prediction.words import MODEL_NAMES
 
 __all__ = [
     "MODEL_NAMES",
+    "Allocation",
     "BatchPredictor",
+    "Campaigns",
     "DeclinedError",
     "Evidence",
     "FoldScore",
@@ -28,7 +32,9 @@ __all__ = [
     "Schema",
     "SnapshotPredictor",
     "SupervisedPredictor",
+    "TakesDue",
     "TargetModel",
     "TotalScore",
+    "allocate",
     "from_estimator",
 ]

@@ -1,6 +1,6 @@
 """What does every prediction look like, whatever answers it?"""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ __all__ = [
     "Predictions",
     "Predictor",
     "Schema",
+    "TakesDue",
 ]
 
 
@@ -267,4 +268,20 @@ class BatchPredictor(Predictor, Protocol):
 
     def shortfall(self, market: "Market", *, as_of: datetime) -> str:
         """Return what it lacks to learn, without learning; empty where nothing is missing."""
+        ...
+
+
+@runtime_checkable
+class TakesDue(Protocol):
+    """A predictor that can be told what is due to whom, by another one's answers of the same night."""
+
+    def with_due(self, due: "Callable[[int], pd.DataFrame | None]") -> Self:
+        """Return itself for a night in which this is known.
+
+        Parameters
+        ----------
+        due : callable
+            Returns, for a bucket of the night's roll, ``contact_id, item_id, due_date, probability``; None where
+            nothing is known.
+        """
         ...

@@ -1,5 +1,6 @@
 """What to show each person?"""
 
+from mlmarket.recommend.exploration import Exploration, cold_items
 from mlmarket.recommend.generators.attributes import AttributeNeighbours
 from mlmarket.recommend.generators.ease import Ease, LargeCatalogueError
 from mlmarket.recommend.generators.generator import Candidates, Generator
@@ -18,7 +19,7 @@ from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import Attributes, ItemFacts, catalogue
 from mlmarket.recommend.recommendations import Recommendations
 from mlmarket.recommend.recommender import Recommender, Tonight
-from mlmarket.recommend.rules import Fallback, Rules, RuleTables, Slots
+from mlmarket.recommend.rules import Fallback, PopularChain, Rules, RuleTables, Slots
 
 __all__ = [
     "AttributeNeighbours",
@@ -26,6 +27,7 @@ __all__ = [
     "Candidates",
     "CategoryPopularity",
     "Ease",
+    "Exploration",
     "Fallback",
     "Generator",
     "History",
@@ -34,6 +36,7 @@ __all__ = [
     "LargeCatalogueError",
     "LinearGenerator",
     "Neighbours",
+    "PopularChain",
     "Popularity",
     "Recommendations",
     "Recommender",
@@ -46,4 +49,5 @@ __all__ = [
     "Tonight",
     "Transitions",
     "catalogue",
+    "cold_items",
 ]

@@ -117,12 +117,21 @@ def answered(
 
 
 def _answer(counter: Counter, recipients: Interactions) -> "tuple[pa.Table, pa.Table, pa.Table]":
-    allowed = counter.rules.allowed(recipients, exclude=counter.exclude)
+    allowed = _allowed(counter, recipients)
     ranked = counter.model.rank(recipients, allowed=allowed, m=_SPARE * counter.k)
     fallbacks = counter.fallbacks.of(recipients, counter.segments)
     slots = counter.rules.fill(ranked, recipients, allowed, counter.k, fallbacks=fallbacks)
     causes = causes_of(slots, recipients, counter.model, allowed=allowed, checked=counter.checked)
     return _long_form(counter, recipients, slots, causes), slots.short, slots.history
+
+
+def _allowed(counter: Counter, recipients: Interactions) -> npt.NDArray[np.bool_]:
+    """Return what may be shown; what is due may come back although the history is left out."""
+    allowed = counter.rules.allowed(recipients, exclude=counter.exclude)
+    if counter.due is None or counter.exclude == "none":
+        return allowed
+    due = counter.due.mask(recipients.contacts, len(recipients.items))
+    return allowed | (due & counter.rules.allowed(recipients, exclude="none"))
 
 
 def _long_form(

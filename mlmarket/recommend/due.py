@@ -141,6 +141,32 @@ class DueItems:
         date[hit], probability[hit] = self.date[at[hit]], self.probability[at[hit]]
         return date, probability
 
+    def mask(self, contacts: "pa.StringArray", items: int) -> npt.NDArray[np.bool_]:
+        """Return which items are due to each of some contacts.
+
+        Parameters
+        ----------
+        contacts : pyarrow.StringArray, shape (recipients,)
+            Whose.
+        items : int
+            In the catalogue.
+
+        Returns
+        -------
+        ndarray of bool, shape (recipients, items)
+            True where something is known of the pair.
+        """
+        import pyarrow.compute as pc
+
+        flags = np.zeros((len(contacts), items), dtype=np.bool_)
+        found = pc.index_in(contacts, value_set=self.contacts)
+        known = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))
+        place = found.drop_null().to_numpy()
+        count = np.diff(self.start)[place]
+        rows = np.repeat(self.start[:-1][place] - np.cumsum(count) + count, count)
+        flags[np.repeat(known, count), self.item[rows + np.arange(len(rows))]] = True
+        return flags
+
 
 def _read(table: "pa.Table", column: str, kind: "pa.DataType") -> "pa.Array | None":
     import pyarrow as pa

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self, TypedDict, Unpack
 
 from mlmarket.errors import ConfigurationError, suggestion
@@ -17,6 +18,7 @@ from mlmarket.recommend.histories import joined
 from mlmarket.recommend.identity import IdKind, kind_of
 from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import ItemFacts
+from mlmarket.recommend.keeping import Learned, keep, read_kept, version_of
 from mlmarket.recommend.probability import SlotProbability
 from mlmarket.recommend.ranking.choice import Choice
 from mlmarket.recommend.ranking.model import RankingModel
@@ -70,43 +72,6 @@ class Tonight(TypedDict, total=False):
     tables: RuleTables
     as_of: datetime
     check_reasons: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Learned:
-    """What a recommender knows.
-
-    Parameters
-    ----------
-    model : RankingModel
-        Ranks.
-    fallbacks : Fallbacks
-        What is popular.
-    probability : SlotProbability or None
-        How likely slots are bought.
-    facts : ItemFacts
-        Of the catalogue.
-    histories : Interactions
-        Of everybody it learned from.
-    contacts : pyarrow.Table or None
-        Facts about contacts.
-    segments : pyarrow.StringArray
-        Names of segments.
-    kinds : tuple of IdKind
-        What ids are made of.
-    as_of : datetime or None
-        When it learned; None where only an order is known.
-    """
-
-    model: RankingModel
-    fallbacks: Fallbacks
-    probability: SlotProbability | None
-    facts: ItemFacts
-    histories: Interactions
-    contacts: "pa.Table | None"
-    segments: "pa.StringArray"
-    kinds: tuple[IdKind, IdKind]
-    as_of: datetime | None
 
 
 class Recommender:
@@ -312,6 +277,63 @@ class Recommender:
         for first in range(0, len(asked.contacts), _PART):
             yield asked.answer(first, _PART)
 
+    def save(self, folder: Path) -> None:
+        """Write what was learned, the histories with it: no pickle.
+
+        Parameters
+        ----------
+        folder : Path
+            Made where it does not exist.
+        """
+        keep(self._require_learned(), Path(folder), type(self).__name__, self.parameters)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Return the recommender that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        folder : Path
+            Where it was written.
+
+        Returns
+        -------
+        Self
+            Gives the same answers.
+
+        Raises
+        ------
+        ConfigurationError
+            Where there is none, it is of another class, or its files were changed.
+        """
+        learned, parameters = read_kept(Path(folder), cls.__name__)
+        rules, texts = parameters.pop("rules"), parameters.pop("texts")
+        found = cls(
+            **parameters,
+            rules=None if rules is None else Rules.from_mapping(rules),
+            texts=None if texts is None else ReasonTexts.from_mapping(texts),
+        )
+        found._learned = learned
+        return found
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """The arguments that made it, as plain values."""
+        return {
+            "horizon": self.horizon,
+            "rules": None if self.rules is None else self.rules.to_mapping(),
+            "ranker": self.ranker,
+            "segment": self.segment,
+            "texts": None if self.texts is None else self.texts.to_mapping(),
+            "workers": self.workers,
+            "random_state": self.random_state,
+        }
+
+    @property
+    def version_(self) -> str:
+        """Which trained model this is: its date, what ranks, and a digest of what decides an answer."""
+        return version_of(self._require_learned())
+
     def _asked(self, contacts: object | None, k: int, tonight: Tonight) -> "_Asked":
         learned = self._require_learned()
         for name in tonight:
@@ -417,15 +439,17 @@ def _excluded(tonight: Tonight) -> tuple[Literal["seen", "none"], RuleTables]:
     eligible = tonight.get("eligible")
     if eligible is not None:
         tables = replace(tables, eligible=as_item_frame(eligible))
-    if exclude == "seen" or exclude == "none":
-        return exclude, tables
-    if isinstance(exclude, str):
-        raise ConfigurationError(
-            f"'exclude' is {exclude!r}.",
-            "It decides whether people see what they had.",
-            suggestion(exclude, _EXCLUDES),
-        )
-    return "none", replace(tables, exclude=exclude)
+    if not isinstance(exclude, str):
+        return "none", replace(tables, exclude=exclude)
+    if exclude == "seen":
+        return "seen", tables
+    if exclude == "none":
+        return "none", tables
+    raise ConfigurationError(
+        f"'exclude' is {exclude!r}.",
+        "It decides whether people see what they had.",
+        suggestion(exclude, _EXCLUDES),
+    )
 
 
 def _probability_of(model: RankingModel) -> SlotProbability | None:

@@ -9,6 +9,7 @@ from mlmarket.evaluation.ranking import (
     RANKING_METRICS,
     mean_difference,
     mean_interval,
+    mean_intervals,
     ranking_metrics,
 )
 
@@ -212,3 +213,20 @@ def test_groups_and_values_have_the_same_length():
 def test_numbers_without_end_have_no_mean():
     with pytest.raises(ConfigurationError, match="'values'"):
         mean_interval([float("inf"), 1.0], random_state=0)
+
+
+def test_several_measures_are_drawn_with_the_same_recipients():
+    rng = np.random.default_rng(3)
+    one, other = rng.random(50), rng.random(50)
+    other[:20] = np.nan
+    together = mean_intervals({"one": one, "other": other}, n_resamples=200, random_state=0)
+    assert together["one"] == mean_interval(one, n_resamples=200, random_state=0)
+    assert together["other"].value == pytest.approx(np.nanmean(other))
+    assert together["other"].low < np.nanmean(other) < together["other"].high
+    assert mean_intervals({}, random_state=0) == {}
+
+
+def test_one_measured_recipient_among_many_has_no_interval():
+    found = mean_interval([0.5] + [float("nan")] * 30, random_state=0)
+    assert found.value == 0.5
+    assert np.isnan(found.low)

@@ -6,26 +6,48 @@ import numpy.typing as npt
 
 __all__ = ["largest"]
 
+Codes = npt.NDArray[np.int32]
 Scores = npt.NDArray[np.float32]
 
 
-def _largest(scores: Scores, items: npt.NDArray[np.int32], found: Scores) -> None:
+def _sink(found: Scores, items: Codes, size: int) -> None:
+    """Let the top of a heap, whose smallest is on top, sink to its place; of equal ones the last is smallest."""
+    place = 0
+    score, item = found[0], items[0]
+    while 2 * place + 1 < size:
+        child = 2 * place + 1
+        other = child + 1
+        if other < size and (
+            found[other] < found[child]
+            or (found[other] == found[child] and items[other] > items[child])
+        ):
+            child = other
+        if found[child] > score or (found[child] == score and items[child] < item):
+            break
+        found[place], items[place] = found[child], items[child]
+        place = child
+    found[place], items[place] = score, item
+
+
+_sink = numba.njit(cache=True, nogil=True, error_model="numpy")(_sink)
+
+
+def _largest(scores: Scores, items: Codes, found: Scores) -> None:
+    k = items.shape[1]
     for row in range(scores.shape[0]):
-        count = 0
-        k = items.shape[1]
+        best, places = found[row], items[row]
+        bar = np.float32(0.0)
         for item in range(scores.shape[1]):
             score = scores[row, item]
-            if not score > 0.0 or (count == k and score <= found[row, k - 1]):
-                continue
-            place = count if count < k else k - 1
-            while place > 0 and found[row, place - 1] < score:
-                if place < k:
-                    found[row, place] = found[row, place - 1]
-                    items[row, place] = items[row, place - 1]
-                place -= 1
-            found[row, place] = score
-            items[row, place] = item
-            count = min(count + 1, k)
+            # -inf, which stands for no item yet, is the smallest and sinks out first
+            if score > bar:
+                best[0], places[0] = score, item
+                _sink(best, places, k)
+                bar = max(best[0], np.float32(0.0))
+        for size in range(k - 1, 0, -1):
+            best[0], best[size] = best[size], best[0]
+            places[0], places[size] = places[size], places[0]
+            _sink(best, places, size)
 
 
 _largest = numba.njit(cache=True, nogil=True, error_model="numpy")(_largest)

@@ -131,9 +131,12 @@ def _gain(
         taken = total[row, item[label]] + more[row, item[label]]
         if not taken > 0.0:
             continue
-        ahead = 0
+        ahead = (
+            -0.5
+        )  # itself; of equals half stand before it, or saying the same of all would be best
         for other in range(total.shape[1]):
-            ahead += total[row, other] + more[row, other] > taken
+            score = total[row, other] + more[row, other]
+            ahead += 1.0 if score > taken else 0.5 * (score == taken)
         gain += 1.0 / np.log2(ahead + 2.0)
     return gain
 

@@ -130,7 +130,7 @@ class RankingModel:
         new ones.
     ranker : {"auto", "lambdarank", "blend"}, default "auto"
         What orders them; "auto" takes the trees where the evidence says that they are better.
-    windows : int, default 2
+    windows : int, default 3
         Earlier windows; the latest is judged on, the others are learned from.
     recipients : int, default 6000
         At most so many a window are learned from.
@@ -147,7 +147,7 @@ class RankingModel:
         target: Target = "all",
         candidates: int = 50,
         ranker: Ranker = "auto",
-        windows: int = 2,
+        windows: int = 3,
         recipients: int = 6000,
         random_state: int = 0,
     ) -> None:
@@ -170,6 +170,11 @@ class RankingModel:
     def fitted_generators(self) -> Mapping[str, StoredGenerator]:
         """The generators that answer tonight, by name."""
         return dict(zip(self.sources, self._stage.generators, strict=True))
+
+    @property
+    def fitted_blocks(self) -> tuple[FeatureBlock, ...]:
+        """The features that answer tonight."""
+        return self._stage.blocks
 
     @property
     def feature_names(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ items, is left out.
 from typing import TYPE_CHECKING
 
 from mlmarket.recommend.generators.attributes import AttributeNeighbours
+from mlmarket.recommend.generators.bayes import BayesTransitions
 from mlmarket.recommend.generators.ease import LIMIT, Ease
 from mlmarket.recommend.generators.history import History
 from mlmarket.recommend.generators.neighbours import Neighbours
@@ -14,6 +15,7 @@ from mlmarket.recommend.generators.popularity import CategoryPopularity, Popular
 from mlmarket.recommend.generators.sequential import Sequential
 from mlmarket.recommend.generators.together import Together
 from mlmarket.recommend.generators.transitions import Transitions
+from mlmarket.recommend.ranking.latest import LatestItems
 from mlmarket.recommend.repeat.demand import DemandFeatures
 from mlmarket.recommend.repeat.features import RepeatFeatures
 
@@ -44,12 +46,16 @@ def standard_generators(
     """
     found: dict[str, StoredGenerator] = {
         "history": History(),
+        "bayes": BayesTransitions(),
         "transitions": Transitions(),
         "neighbours": Neighbours(),
         "popularity": Popularity(),
     }
     if len(interactions.items) <= LIMIT:
-        found |= {"sequential": Sequential(), "ease": Ease()}
+        found |= {
+            "sequential": Sequential(neighbours=1000),
+            "ease": Ease(power=0.0, neighbours=1000),
+        }
     if interactions.occasions_back.size and _has_baskets(interactions):
         found["together"] = Together()
     if len(facts.categories) > 1:
@@ -67,9 +73,9 @@ def standard_blocks() -> "tuple[FeatureBlock, ...]":
     Returns
     -------
     tuple of FeatureBlock
-        Not yet fitted: what comes back and when, and what rises.
+        Not yet fitted: what each of the latest items says, what comes back and when, and what rises.
     """
-    return (RepeatFeatures(), DemandFeatures())
+    return (LatestItems(), RepeatFeatures(), DemandFeatures())
 
 
 def _has_baskets(interactions: "Interactions") -> bool:

@@ -1,0 +1,265 @@
+"""What would be shown without any model?
+
+Two rules that need no learning: what somebody had most often, then what is popular; or what is popular alone. A
+model has to beat them, and where it does not, they answer.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
+
+from mlmarket.market.columns import CONTACT_ID
+from mlmarket.recommend.fallbacks import Fallbacks
+from mlmarket.recommend.fitting import Segments, in_catalogue
+from mlmarket.recommend.generators.history import History
+from mlmarket.recommend.generators.popularity import Popularity
+from mlmarket.recommend.generators.selection import largest
+from mlmarket.recommend.histories import histories_of
+from mlmarket.recommend.interactions import ITEM_ID, Interactions
+from mlmarket.recommend.items import ItemFacts, catalogue
+from mlmarket.recommend.ranking.ranked import Ranked
+from mlmarket.recommend.reasons import ReasonTexts
+from mlmarket.recommend.recommendations import Recommendations
+from mlmarket.recommend.rules import CompiledRules, Rules, RuleTables
+from mlmarket.recommend.storage import read_state, write_state
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mlmarket.recommend.rules import Slots
+
+__all__ = ["PERSONAL", "POPULAR", "PlainRecommender"]
+
+PERSONAL: Final = "personal_frequency"
+POPULAR: Final = "popularity"
+_CHUNK: Final = 512
+_SPARE: Final = 3
+_BEHIND: Final = np.float32(1e-4)
+"""What is popular stands behind everything that somebody had."""
+_STATE: Final = "plain"
+_ITEMS: Final = "items.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    facts: ItemFacts
+    popularity: Popularity
+    fallbacks: Fallbacks
+
+
+class PlainRecommender:
+    """Items by a rule, under the shop's rules.
+
+    Parameters
+    ----------
+    personal : bool, default True
+        Whether what somebody had most often comes first.
+    rules : Rules, optional
+        Which items may be shown to whom.
+    """
+
+    def __init__(self, *, personal: bool = True, rules: Rules | None = None) -> None:
+        self.personal = personal
+        self.rules = rules
+        self._learned: _Learned | None = None
+
+    @property
+    def name(self) -> str:
+        """Which rule it is."""
+        return PERSONAL if self.personal else POPULAR
+
+    def fit(
+        self,
+        interactions: Interactions,
+        items: object | None = None,
+        contacts: object | None = None,
+        *,
+        as_of: datetime | None = None,
+    ) -> Self:
+        """Count what is popular.
+
+        Parameters
+        ----------
+        interactions : Interactions
+            What was known at `as_of`.
+        items : frame, optional
+            What is known of each item.
+        contacts, as_of : object
+            Not needed: the interactions say when they are looked at.
+
+        Returns
+        -------
+        Self
+        """
+        _ = contacts, as_of
+        known = in_catalogue(interactions, catalogue(interactions.items, items))
+        facts = ItemFacts.from_frame(items, known.items)
+        nobody = Segments.of(None, "country")
+        self._learned = _Learned(
+            facts, Popularity().fit(known), Fallbacks.fit(known, facts, nobody)
+        )
+        return self
+
+    def recommend(
+        self,
+        contacts: "pa.StringArray",
+        k: int = 10,
+        *,
+        history: Interactions,
+        exclude: str = "none",
+        eligible: "pa.StringArray | None" = None,
+        due: object | None = None,
+        as_of: datetime | None = None,
+    ) -> Recommendations:
+        """Return items for contacts.
+
+        Parameters
+        ----------
+        contacts : pyarrow.StringArray
+            Whom.
+        k : int, default 10
+            Slots of each.
+        history : Interactions
+            Everything known of them tonight.
+        exclude : {"seen", "none"}, default "none"
+            Whether items of the history are left out.
+        eligible : pyarrow.StringArray, optional
+            Only these items.
+        due : frame, optional
+            Not looked at.
+        as_of : datetime, optional
+            Tonight.
+
+        Returns
+        -------
+        Recommendations
+            Without probabilities: a rule tells none.
+        """
+        import pyarrow as pa
+
+        _ = due
+        learned = self._require_learned()
+        only = None if eligible is None else pa.table({ITEM_ID: eligible})
+        rules = (self.rules or Rules()).compile(
+            learned.facts, None, as_of=as_of, tables=RuleTables(eligible=only)
+        )
+        known = _places_in(history, learned.facts.ids)
+        parts = [
+            self._answer(histories_of(contacts.slice(first, _CHUNK), known), rules, exclude, k)
+            for first in range(0, max(len(contacts), 1), _CHUNK)
+        ]
+        items, short, lengths = (pa.concat_tables([one[n] for one in parts]) for n in range(3))
+        return Recommendations(items, short, lengths)
+
+    def _answer(
+        self,
+        recipients: Interactions,
+        rules: CompiledRules,
+        exclude: Any,
+        k: int,
+    ) -> "tuple[pa.Table, pa.Table, pa.Table]":
+        learned = self._require_learned()
+        allowed = rules.allowed(recipients, exclude=exclude)
+        own = np.zeros(allowed.shape, dtype=np.float32)
+        if self.personal:
+            own = History(power=0.0, half_life=None).fit(recipients).scores(recipients)
+        scores = own + _BEHIND * learned.popularity.scores(recipients)
+        item, score = largest(np.where(allowed, scores, np.float32(0.0)), _SPARE * k)
+        had = np.take_along_axis(own, np.maximum(item, 0), axis=1) > 0
+        source = np.where(item < 0, -1, np.where(had, 0, 1)).astype(np.int8)
+        ranked = Ranked(
+            recipients.contacts, recipients.items, item, score, source, (PERSONAL, POPULAR)
+        )
+        fallbacks = learned.fallbacks.of(recipients, Segments.of(None, "country"))
+        slots = rules.fill(ranked, recipients, allowed, k, fallbacks=fallbacks)
+        return _long_form(slots), slots.short, slots.history
+
+    def save(self, folder: Path) -> None:
+        """Write what was counted.
+
+        Parameters
+        ----------
+        folder : Path
+            It exists.
+        """
+        import pyarrow.parquet as pq
+
+        learned = self._require_learned()
+        state = {
+            "personal": self.personal,
+            "popularity": learned.popularity.to_state(),
+            "fallbacks": learned.fallbacks.to_state(),
+        }
+        write_state(state, folder, _STATE)
+        pq.write_table(learned.facts.table, folder / _ITEMS)
+
+    @classmethod
+    def load(cls, folder: Path, *, rules: Rules | None = None) -> Self:
+        """Return what :meth:`save` wrote.
+
+        Parameters
+        ----------
+        folder : Path
+            Where it was written.
+        rules : Rules, optional
+            Which items may be shown to whom.
+
+        Returns
+        -------
+        Self
+            Fitted.
+        """
+        import pyarrow.parquet as pq
+
+        state = read_state(folder, _STATE)
+        table = pq.read_table(folder / _ITEMS)
+        found = cls(personal=state["personal"], rules=rules)
+        found._learned = _Learned(
+            ItemFacts(table.column(ITEM_ID).combine_chunks(), table),
+            Popularity.from_state(state["popularity"]),
+            Fallbacks.from_state(state["fallbacks"]),
+        )
+        return found
+
+    def _require_learned(self) -> _Learned:
+        if self._learned is None:
+            from sklearn.exceptions import NotFittedError
+
+            raise NotFittedError("Nothing is counted yet; call fit(interactions) first.")
+        return self._learned
+
+
+def _places_in(history: Interactions, items: "pa.StringArray") -> Interactions:
+    """Return histories in another catalogue, without rows about items that are not in it."""
+    import pyarrow.compute as pc
+
+    place = pc.index_in(history.items, value_set=items).fill_null(-1).to_numpy()
+    item = place.astype(np.int32)[history.item]
+    return replace(history, items=items, item=item).rows(item >= 0)
+
+
+def _long_form(slots: "Slots") -> "pa.Table":
+    import pyarrow as pa
+
+    recipient, place = np.nonzero(slots.item >= 0)
+    item = slots.item[recipient, place]
+    names = np.array(slots.sources)[slots.source[recipient, place]]
+    code = np.where(names == PERSONAL, "again", np.where(names == "pinned", "pinned", "popular"))
+    code = np.where(names == "newest", "new", code)
+    reasons = pa.table({"reason": pa.array(code.astype(object), pa.string())})
+    return pa.table(
+        {
+            CONTACT_ID: slots.contacts.take(pa.array(recipient)),
+            ITEM_ID: slots.items.take(pa.array(item)),
+            "rank": pa.array((place + 1).astype(np.int32)),
+            "score": pa.array(slots.score[recipient, place], from_pandas=True),
+            "probability": pa.nulls(len(item), pa.float64()),
+            "due_date": pa.nulls(len(item), pa.date32()),
+            "reason": ReasonTexts().write(reasons),
+            "source": pa.array(names.astype(object), pa.string()),
+            "propensity": pa.array(slots.propensity[recipient, place]),
+        }
+    )
