@@ -7,9 +7,8 @@ import pytest
 
 from mlmarket.errors import ConfigurationError, DataContractError
 from mlmarket.recommend import Interactions, ItemFacts
-from mlmarket.recommend.histories import histories_of
 from mlmarket.recommend.identity import IdKind
-from mlmarket.recommend.rules import Fallback, PopularChain, Rules, RuleTables, joined_slots
+from mlmarket.recommend.rules import Fallback, Rules, RuleTables, joined_slots
 
 AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
 IDS = pa.array(["i-1", "i-2", "i-3", "i-4"])
@@ -237,25 +236,3 @@ def test_arrays_about_others_are_refused():
         made.fill(ranked(recipients, [[1], [1]]), recipients, allowed, 0)
     with pytest.raises(ConfigurationError, match="write 'seen' or 'none'"):
         made.allowed(recipients, exclude="bought")
-
-
-def test_a_stranger_is_shown_what_is_popular_with_people_like_them():
-    rows = [("c", "i-2"), ("d", "i-2"), ("e", "i-3"), ("f", "i-3"), ("g", "i-3")]
-    known = histories(rows, people=())
-    contacts = pa.table(
-        {
-            "contact_id": ["c", "d", "e", "f", "g", "new", "odd"],
-            "country": ["PT", "PT", "ES", "ES", "ES", "PT", "FR"],
-        }
-    )
-    chain = PopularChain.learn(known, contacts, by=("country",), fewest=2)
-    assert chain.names == ("popular_by_country", "popular", "catalogue")
-    new = histories_of(pa.array(["new", "odd"]), known)
-    made = Rules().compile(facts())
-    nothing = ranked(new, np.full((2, 1), -1))
-    slots = made.fill(nothing, new, made.allowed(new), 4, fallbacks=chain.fallbacks(new))
-    assert slots.item.tolist() == [[1, 2, 0, 3], [2, 1, 0, 3]]
-    names = [slots.sources[one] for one in slots.source[0]]
-    assert names == ["popular_by_country", "popular", "catalogue", "catalogue"]
-    with pytest.raises(ConfigurationError, match="did you mean 'country'"):
-        PopularChain.learn(known, contacts, by=("contry",))
