@@ -3,6 +3,7 @@
 Histories are not: whoever asks brings those of tonight.
 """
 
+import copy
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from mlmarket.recommend.rules import Rules
 
-__all__ = ["read_recommender", "write_recommender"]
+__all__ = ["read_recommender", "with_facts", "write_recommender"]
 
 _STATE: Final = "recommender"
 _ITEMS: Final = "items.parquet"
@@ -109,6 +110,26 @@ def read_recommender(folder: Path, *, rules: "Rules | None" = None) -> Recommend
         as_of=None if as_of is None else datetime.fromisoformat(as_of),
     )
     return found
+
+
+def with_facts(recommender: Recommender, facts: ItemFacts) -> Recommender:
+    """Return a recommender that knows items as they are tonight.
+
+    Parameters
+    ----------
+    recommender : Recommender
+        Fitted, some time ago.
+    facts : ItemFacts
+        Of the same catalogue: prices, stock and titles change from night to night.
+
+    Returns
+    -------
+    Recommender
+        A copy; what it learned is the same.
+    """
+    other = copy.copy(recommender)
+    other._learned = replace(recommender._require_learned(), facts=facts)
+    return other
 
 
 def _nobody(items: "pa.StringArray", now: float) -> Interactions:

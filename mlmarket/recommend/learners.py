@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Final
 from mlmarket.recommend.plain import PERSONAL, POPULAR, PlainRecommender
 
 if TYPE_CHECKING:
+    from mlmarket.recommend.items import ItemFacts
     from mlmarket.recommend.recommender import Recommender
     from mlmarket.recommend.rules import Rules
 
-__all__ = ["make", "read", "write"]
+__all__ = ["make", "read", "with_facts", "write"]
 
 _PLAIN: Final = (PERSONAL, POPULAR)
 
@@ -35,6 +36,30 @@ def make(name: str, *, horizon: str, rules: "Rules | None") -> "PlainRecommender
     from mlmarket.recommend.recommender import Recommender
 
     return Recommender(horizon=horizon, rules=rules)
+
+
+def with_facts(
+    learner: "PlainRecommender | Recommender", facts: "ItemFacts"
+) -> "PlainRecommender | Recommender":
+    """Return what answers, with items as they are tonight.
+
+    Parameters
+    ----------
+    learner : PlainRecommender or Recommender
+        Fitted, some time ago.
+    facts : ItemFacts
+        Of the same catalogue.
+
+    Returns
+    -------
+    PlainRecommender or Recommender
+        A copy.
+    """
+    if isinstance(learner, PlainRecommender):
+        return learner.with_facts(facts)
+    from mlmarket.recommend import keeping
+
+    return keeping.with_facts(learner, facts)
 
 
 def write(learner: "PlainRecommender | Recommender", folder: Path) -> None:
