@@ -14,13 +14,14 @@ import resource
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from mlmarket.recommend import Recommender
 
+T = TypeVar("T")
 NIGHT = datetime(2026, 6, 1, tzinfo=UTC)
 TASTES = 40
 ROWS = 20
@@ -53,7 +54,7 @@ def interactions(contacts: int, items: int) -> pa.Table:
     return pa.concat_tables(parts)
 
 
-def measured(words: str, work: Callable[[], Any]) -> Any:
+def measured(words: str, work: Callable[[], T]) -> T:
     """Do something, and print what it cost."""
     wall, cpu = time.perf_counter(), time.process_time()
     answer = work()
@@ -70,6 +71,7 @@ def main() -> None:
     arguments.add_argument("--items", type=int, default=3_400)
     arguments.add_argument("--ranker", default="auto", choices=("auto", "lambdarank", "blend"))
     arguments.add_argument("--k", type=int, default=10)
+    arguments.add_argument("--check-reasons", action="store_true")
     asked = arguments.parse_args()
     print(f"{asked.contacts:,} contacts, {asked.items:,} items, k = {asked.k}, {asked.ranker}")
     warm = Recommender(ranker=asked.ranker).fit(interactions(2_000, 200), as_of=NIGHT)
@@ -77,10 +79,10 @@ def main() -> None:
     table = measured("making the rows", lambda: interactions(asked.contacts, asked.items))
     model = Recommender(ranker=asked.ranker)
     measured("fit", lambda: model.fit(table, as_of=NIGHT))
-    del table
 
     def everybody() -> int:
-        return sum(len(part) for part in model.recommend_batches(k=asked.k))
+        parts = model.recommend_batches(k=asked.k, check_reasons=asked.check_reasons)
+        return sum(len(part) for part in parts)
 
     slots = measured("recommend", everybody)
     print(f"{slots:,} of {asked.contacts * asked.k:,} slots filled; {model.choice_}")

@@ -5,6 +5,9 @@ from typing import Any, Final
 
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.prediction import BatchPredictor
+from mlmarket.recommend.backtest import backtest
+from mlmarket.recommend.exploration import Exploration, cold_items
+from mlmarket.recommend.gallery import Gallery, gallery
 from mlmarket.recommend.generators.attributes import AttributeNeighbours
 from mlmarket.recommend.generators.ease import Ease, LargeCatalogueError
 from mlmarket.recommend.generators.generator import Candidates, Generator
@@ -21,10 +24,14 @@ from mlmarket.recommend.generators.together import Together
 from mlmarket.recommend.generators.transitions import Transitions
 from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import Attributes, ItemFacts, catalogue
+from mlmarket.recommend.mailer import mailer_schema, mailer_table
 from mlmarket.recommend.predictor import RecommendPredictor
+from mlmarket.recommend.ranking_report import RankingReport
+from mlmarket.recommend.reasons import ReasonTexts
 from mlmarket.recommend.recommendations import Recommendations
 from mlmarket.recommend.recommender import Recommender, Tonight
 from mlmarket.recommend.rules import Fallback, Rules, RuleTables, Slots
+from mlmarket.recommend.simple_rules import PersonalFrequency, simple_rules
 
 __all__ = [
     "AttributeNeighbours",
@@ -32,7 +39,9 @@ __all__ = [
     "Candidates",
     "CategoryPopularity",
     "Ease",
+    "Exploration",
     "Fallback",
+    "Gallery",
     "Generator",
     "History",
     "Interactions",
@@ -40,7 +49,10 @@ __all__ = [
     "LargeCatalogueError",
     "LinearGenerator",
     "Neighbours",
+    "PersonalFrequency",
     "Popularity",
+    "RankingReport",
+    "ReasonTexts",
     "RecommendPredictor",
     "Recommendations",
     "Recommender",
@@ -52,8 +64,14 @@ __all__ = [
     "Together",
     "Tonight",
     "Transitions",
+    "backtest",
     "catalogue",
+    "cold_items",
+    "gallery",
+    "mailer_schema",
+    "mailer_table",
     "predictors",
+    "simple_rules",
 ]
 
 _NAME: Final = "recommend"

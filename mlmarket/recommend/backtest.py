@@ -25,15 +25,13 @@ from mlmarket.evaluation import (
 from mlmarket.evaluation.checks import require_count
 from mlmarket.market.time import duration_text, parse_duration
 from mlmarket.recommend.contestants import Answer, contestant_of
-from mlmarket.recommend.generators.ease import Ease, LargeCatalogueError
+from mlmarket.recommend.generators.ease import LargeCatalogueError
 from mlmarket.recommend.generators.generator import Generator
-from mlmarket.recommend.generators.history import History
-from mlmarket.recommend.generators.neighbours import Neighbours
-from mlmarket.recommend.generators.popularity import Popularity
 from mlmarket.recommend.questions import Fold, questions
 from mlmarket.recommend.ranking_report import FallbackShare, Gain, RankingReport, RankingScore
+from mlmarket.recommend.simple_rules import simple_rules
 
-__all__ = ["backtest", "simple_rules"]
+__all__ = ["backtest"]
 
 Codes = npt.NDArray[np.int32]
 Integers = npt.NDArray[np.int64]
@@ -52,22 +50,6 @@ _MEASURES: Final = {
     "mrr": "reciprocal_rank",
 }
 _LENGTHS: Final = ("1", "2", "3 or more")
-
-
-def simple_rules() -> dict[str, Generator]:
-    """Return the rules that a model has to beat, unfitted.
-
-    Returns
-    -------
-    dict of str to Generator
-        Recent popularity, how often the recipient had an item, item-kNN and EASE.
-    """
-    return {
-        "popularity": Popularity(),
-        "personal_frequency": History(power=0.0, half_life=None),
-        "item_knn": Neighbours(),
-        "ease": Ease(),
-    }
 
 
 def backtest(  # noqa: PLR0913 - tables, models and the question that is asked of them
@@ -103,7 +85,7 @@ def backtest(  # noqa: PLR0913 - tables, models and the question that is asked o
     k : int, default 10
         Length of the lists.
     baselines : mapping of str to object, optional
-        Simple rules; by default :func:`simple_rules`. The first, if it is a generator, also fills the places that generators
+        Simple rules; by default :func:`~mlmarket.recommend.simple_rules.simple_rules`. The first, if it is a generator, also fills the places that generators
         and ranking models leave empty, so that all lists have the same length.
     items, contacts : frames, optional
         Facts for models that use them.

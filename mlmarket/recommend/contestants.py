@@ -20,6 +20,7 @@ from mlmarket.recommend.generators.selection import largest
 from mlmarket.recommend.interactions import ITEM_ID, Interactions
 from mlmarket.recommend.items import ItemFacts
 from mlmarket.recommend.reading import ids
+from mlmarket.recommend.recommender import Recommender
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -241,7 +242,10 @@ class _Recommender:
         kind = question.rows.schema.field(CONTACT_ID).type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         contacts = pa.table({CONTACT_ID: asked.cast(kind)})
-        result = self._model.recommend(contacts, k, exclude="seen" if new else "none")
+        exclude = "seen" if new else "none"
+        # Lists are compared, not their reasons, whose check costs as much as the lists.
+        unchecked = {"check_reasons": False} if isinstance(self._model, Recommender) else {}
+        result = self._model.recommend(contacts, k, exclude=exclude, **unchecked)
         told = f"recommendations of {self._name}"
         table = result.to_arrow() if hasattr(result, "to_arrow") else to_arrow(result, name=told)
         who = pc.index_in(ids(table, CONTACT_ID, name=told), value_set=asked)

@@ -1,159 +1,240 @@
-"""How is a recommender kept from one night to the next?
+"""How is a recommender kept on disk, and read again?
 
-Histories are not: whoever asks brings those of tonight.
+Models in native formats (arrays as npz, trees as LightGBM's text), tables as Parquet, never pickle. A card holds a
+digest of every file: half of one training with half of another is refused.
 """
 
-import copy
-from dataclasses import replace
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from mlmarket.market.columns import CONTACT_ID
+from mlmarket.prediction.fitted import CARD, changed_model, digest_of_file, read_card
+from mlmarket.prediction.learner import write_json
 from mlmarket.recommend.fallbacks import Fallbacks
 from mlmarket.recommend.identity import IdKind
 from mlmarket.recommend.interactions import ITEM_ID, Interactions
 from mlmarket.recommend.items import ItemFacts
 from mlmarket.recommend.probability import SlotProbability
-from mlmarket.recommend.recommender import Learned, Recommender
+from mlmarket.recommend.ranking.model import RankingModel
+from mlmarket.recommend.ranking.restoring import model_from_state, model_to_state
 from mlmarket.recommend.storage import read_state, write_state
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from mlmarket.recommend.rules import Rules
+__all__ = ["Learned", "keep", "read_kept", "version_of"]
 
-__all__ = ["read_recommender", "with_facts", "write_recommender"]
-
-_STATE: Final = "recommender"
+_MODEL: Final = "model"
 _ITEMS: Final = "items.parquet"
+_HISTORIES: Final = "histories.parquet"
+_CONTACTS: Final = "contacts.parquet"
 
 
-def write_recommender(recommender: Recommender, folder: Path) -> None:
-    """Write what a recommender learned, in numpy's, LightGBM's and Parquet's own forms.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What a recommender knows.
 
     Parameters
     ----------
-    recommender : Recommender
-        Fitted, on histories with times.
+    model : RankingModel
+        Ranks.
+    fallbacks : Fallbacks
+        What is popular.
+    probability : SlotProbability or None
+        How likely slots are bought.
+    facts : ItemFacts
+        Of the catalogue.
+    histories : Interactions
+        Of everybody it learned from.
+    contacts : pyarrow.Table or None
+        Facts about contacts.
+    segments : mapping of str to pyarrow.StringArray
+        Names of segments, by column of contacts.
+    kinds : tuple of IdKind
+        What ids are made of.
+    as_of : datetime or None
+        When it learned; None where only an order is known.
+    """
+
+    model: RankingModel
+    fallbacks: Fallbacks
+    probability: SlotProbability | None
+    facts: ItemFacts
+    histories: Interactions
+    contacts: "pa.Table | None"
+    segments: "Mapping[str, pa.StringArray]"
+    kinds: tuple[IdKind, IdKind]
+    as_of: datetime | None
+
+
+def keep(
+    learned: Learned,
+    folder: Path,
+    kind: str,
+    parameters: Mapping[str, object],
+    *,
+    histories: bool = True,
+) -> None:
+    """Write what was learned.
+
+    Parameters
+    ----------
+    learned : Learned
+        What.
     folder : Path
-        It exists.
+        Made where it does not exist.
+    kind : str
+        Name of the class that reads it.
+    parameters : mapping of str to object
+        Its arguments, as plain values.
+    histories : bool, default True
+        Whether the histories are written, and what is known of contacts.
     """
     import pyarrow.parquet as pq
 
-    learned = recommender._require_learned()
-    chance = learned.probability
-    state: dict[str, Any] = {
-        "horizon": recommender.horizon,
-        "ranker": recommender.ranker,
-        "segment": recommender.segment,
-        "random_state": recommender.random_state,
-        "generators": list(learned.model.sources),
-        "model": learned.model.to_state(),
-        "fallbacks": learned.fallbacks.to_state(),
-        "probability": None if chance is None else chance.to_state(),
-        "segments": learned.segments.to_pylist(),
-        "integers": [kind.integer for kind in learned.kinds],
-        "as_of": None if learned.as_of is None else learned.as_of.isoformat(),
-        "now": learned.histories.now,
-    }
-    write_state(state, folder, _STATE)
+    if not histories:
+        learned = replace(learned, histories=learned.histories.chunk(0, 0), contacts=None)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_state(_state(learned), folder, _MODEL)
     pq.write_table(learned.facts.table, folder / _ITEMS)
+    pq.write_table(_as_table(learned.histories), folder / _HISTORIES)
+    if learned.contacts is not None:
+        pq.write_table(learned.contacts, folder / _CONTACTS)
+    files = {path.name: digest_of_file(path) for path in sorted(folder.iterdir())}
+    files.pop(CARD, None)
+    card = {
+        "kind": kind,
+        "parameters": dict(parameters),
+        "as_of": None if learned.as_of is None else learned.as_of.isoformat(),
+        "files": files,
+    }
+    write_json(folder / CARD, card)
 
 
-def read_recommender(folder: Path, *, rules: "Rules | None" = None) -> Recommender:
-    """Return the recommender that :func:`write_recommender` wrote.
+def read_kept(folder: Path, kind: str) -> tuple[Learned, dict[str, Any]]:
+    """Read what :func:`keep` wrote.
 
     Parameters
     ----------
     folder : Path
         Where it was written.
-    rules : Rules, optional
-        Which items may be shown to whom.
+    kind : str
+        Name of the class that reads it.
 
     Returns
     -------
-    Recommender
-        Answers the same for the same histories; it knows none of its own.
+    learned : Learned
+        The same.
+    parameters : dict of str to object
+        Arguments of the class.
+
+    Raises
+    ------
+    ConfigurationError
+        Where there is none, it is of another class, or its files were changed.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    state = read_state(folder, _STATE)
+    card = read_card(folder, kind)
+    for name, digest in card["files"].items():
+        if not (folder / name).exists() or digest_of_file(folder / name) != digest:
+            raise changed_model(folder)
+    state = read_state(folder, _MODEL)
     table = pq.read_table(folder / _ITEMS)
     facts = ItemFacts(table.column(ITEM_ID).combine_chunks(), table)
-    found = Recommender(
-        horizon=state["horizon"],
-        ranker=state["ranker"],
-        segment=state["segment"],
-        rules=rules,
-        random_state=state["random_state"],
-    )
-    # As if baskets were known, so that all generators are there; then those that were kept.
-    model = found._model(_one_basket(facts.ids, state["now"]), facts)
-    model.generators = {name: model.generators[name] for name in state["generators"]}
-    kinds = [
-        IdKind(column, integer, "interactions")
-        for column, integer in zip(("contact_id", ITEM_ID), state["integers"], strict=True)
-    ]
-    chance, as_of = state["probability"], state["as_of"]
-    found._learned = Learned(
-        model=model.from_state(state["model"]),
+    contacts = folder / _CONTACTS
+    as_of = card["as_of"]
+    learned = Learned(
+        model=model_from_state(state["ranking"]),
         fallbacks=Fallbacks.from_state(state["fallbacks"]),
-        probability=None if chance is None else SlotProbability.from_state(chance),
+        probability=_probability(state["probability"]),
         facts=facts,
-        histories=_nobody(facts.ids, state["now"]),
-        contacts=None,
-        segments=pa.array(state["segments"], pa.string()),
-        kinds=(kinds[0], kinds[1]),
+        histories=_histories(pq.read_table(folder / _HISTORIES), facts, state["now"]),
+        contacts=pq.read_table(contacts) if contacts.exists() else None,
+        segments={column: _texts(names) for column, names in state["segments"]},
+        kinds=_kinds(state["kinds"]),
         as_of=None if as_of is None else datetime.fromisoformat(as_of),
     )
-    return found
+    return learned, card["parameters"]
 
 
-def with_facts(recommender: Recommender, facts: ItemFacts) -> Recommender:
-    """Return a recommender that knows items as they are tonight.
+def version_of(learned: Learned) -> str:
+    """Return which trained model it is: its date, what ranks, and a digest of what decides an answer.
 
     Parameters
     ----------
-    recommender : Recommender
-        Fitted, some time ago.
-    facts : ItemFacts
-        Of the same catalogue: prices, stock and titles change from night to night.
+    learned : Learned
+        What was learned.
 
     Returns
     -------
-    Recommender
-        A copy; what it learned is the same.
+    str
+        Such as ``2026-06-01-lambdarank-1f3a9c20``.
     """
-    other = copy.copy(recommender)
-    other._learned = replace(recommender._require_learned(), facts=facts)
-    return other
+    with tempfile.TemporaryDirectory() as place:
+        write_state(_state(learned), Path(place), _MODEL)
+        content = "".join(digest_of_file(path) for path in sorted(Path(place).iterdir()))
+    digest = hashlib.sha256(content.encode()).hexdigest()[:8]
+    day = "order" if learned.as_of is None else learned.as_of.date().isoformat()
+    return f"{day}-{learned.model.choice_.ranker}-{digest}"
 
 
-def _nobody(items: "pa.StringArray", now: float) -> Interactions:
+def _state(learned: Learned) -> dict[str, Any]:
+    return {
+        "ranking": model_to_state(learned.model),
+        "fallbacks": learned.fallbacks.to_state(),
+        "probability": None if learned.probability is None else learned.probability.to_state(),
+        "segments": [[column, names.to_pylist()] for column, names in learned.segments.items()],
+        "kinds": [[kind.column, kind.integer, kind.table] for kind in learned.kinds],
+        "now": learned.histories.now,
+    }
+
+
+def _probability(state: Mapping[str, Any] | None) -> SlotProbability | None:
+    return None if state is None else SlotProbability.from_state(state)
+
+
+def _kinds(state: list[list[Any]]) -> tuple[IdKind, IdKind]:
+    contact, item = (IdKind(*one) for one in state)
+    return contact, item
+
+
+def _texts(values: list[str]) -> "pa.StringArray":
     import pyarrow as pa
 
+    return pa.array(values, pa.string())
+
+
+def _as_table(histories: Interactions) -> "pa.Table":
+    """Return the rows of histories; contacts without a row have one without an item."""
+    import pyarrow as pa
+
+    empty = np.flatnonzero(np.diff(histories.start) == 0)
+    contact = np.concatenate([histories.contact, empty])
+    order = np.argsort(contact, kind="stable")
+    item = np.concatenate([histories.item, np.full(len(empty), -1, np.int32)])[order]
+    at = np.concatenate([histories.at, np.zeros(len(empty))])[order]
+    weight = np.concatenate([histories.weight, np.zeros(len(empty), np.float32)])[order]
+    who = histories.contacts.take(pa.array(contact[order]))
+    return pa.table({CONTACT_ID: who, "item": item, "at": at, "weight": weight})
+
+
+def _histories(table: "pa.Table", facts: ItemFacts, now: float) -> Interactions:
+    import pyarrow.compute as pc
+
+    who = table.column(CONTACT_ID).combine_chunks()
+    contacts = pc.unique(who)
+    contact = pc.index_in(who, value_set=contacts).to_numpy(zero_copy_only=False)
+    item, at, weight = (table.column(name).to_numpy() for name in ("item", "at", "weight"))
+    there = item >= 0
+    start = np.searchsorted(contact[there], np.arange(len(contacts) + 1)).astype(np.int64)
     return Interactions(
-        contacts=pa.array([], pa.string()),
-        items=items,
-        start=np.zeros(1, np.int64),
-        item=np.empty(0, np.int32),
-        at=np.empty(0),
-        weight=np.empty(0, np.float32),
-        now=now,
-    )
-
-
-def _one_basket(items: "pa.StringArray", now: float) -> Interactions:
-    import pyarrow as pa
-
-    return replace(
-        _nobody(items, now),
-        contacts=pa.array([""]),
-        start=np.array([0, 2]),
-        item=np.zeros(2, np.int32),
-        at=np.zeros(2),
-        weight=np.ones(2, np.float32),
+        contacts, facts.ids, start, item[there], at[there], weight[there], float(now)
     )

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Final
 from mlmarket.recommend.plain import PERSONAL, POPULAR, PlainRecommender
 
 if TYPE_CHECKING:
-    from mlmarket.recommend.items import ItemFacts
     from mlmarket.recommend.recommender import Recommender
     from mlmarket.recommend.rules import Rules
 
-__all__ = ["make", "read", "with_facts", "write"]
+__all__ = ["make", "read", "write"]
 
 _PLAIN: Final = (PERSONAL, POPULAR)
 
@@ -38,30 +37,6 @@ def make(name: str, *, horizon: str, rules: "Rules | None") -> "PlainRecommender
     return Recommender(horizon=horizon, rules=rules)
 
 
-def with_facts(
-    learner: "PlainRecommender | Recommender", facts: "ItemFacts"
-) -> "PlainRecommender | Recommender":
-    """Return what answers, with items as they are tonight.
-
-    Parameters
-    ----------
-    learner : PlainRecommender or Recommender
-        Fitted, some time ago.
-    facts : ItemFacts
-        Of the same catalogue.
-
-    Returns
-    -------
-    PlainRecommender or Recommender
-        A copy.
-    """
-    if isinstance(learner, PlainRecommender):
-        return learner.with_facts(facts)
-    from mlmarket.recommend import keeping
-
-    return keeping.with_facts(learner, facts)
-
-
 def write(learner: "PlainRecommender | Recommender", folder: Path) -> None:
     """Write what was learned.
 
@@ -75,9 +50,7 @@ def write(learner: "PlainRecommender | Recommender", folder: Path) -> None:
     if isinstance(learner, PlainRecommender):
         learner.save(folder)
         return
-    from mlmarket.recommend.keeping import write_recommender
-
-    write_recommender(learner, folder)
+    learner.save(folder, histories=False)
 
 
 def read(name: str, folder: Path, *, rules: "Rules | None") -> "PlainRecommender | Recommender":
@@ -99,6 +72,8 @@ def read(name: str, folder: Path, *, rules: "Rules | None") -> "PlainRecommender
     """
     if name in _PLAIN:
         return PlainRecommender.load(folder, rules=rules)
-    from mlmarket.recommend.keeping import read_recommender
+    from mlmarket.recommend.recommender import Recommender
 
-    return read_recommender(folder, rules=rules)
+    found = Recommender.load(folder)
+    found.rules = rules
+    return found

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.time import parse_duration
 from mlmarket.recommend.fallbacks import Fallbacks
-from mlmarket.recommend.fitting import Segments, in_catalogue, placed_in
+from mlmarket.recommend.fitting import in_catalogue, placed_in
 from mlmarket.recommend.generators.history import History
 from mlmarket.recommend.generators.popularity import Popularity
 from mlmarket.recommend.generators.selection import largest
@@ -112,11 +112,10 @@ class PlainRecommender:
         _ = contacts, as_of
         known = in_catalogue(interactions, catalogue(interactions.items, items))
         facts = ItemFacts.from_frame(items, known.items)
-        nobody = Segments.of(None, "country")
         self._learned = _Learned(
             facts,
             Popularity().fit(known),
-            Fallbacks.fit(known, facts, nobody),
+            Fallbacks.fit(known, facts, {}),
             self._rehearsed(known),
         )
         return self
@@ -229,7 +228,7 @@ class PlainRecommender:
         ranked = Ranked(
             recipients.contacts, recipients.items, item, score, source, (PERSONAL, POPULAR)
         )
-        fallbacks = learned.fallbacks.of(recipients, Segments.of(None, "country"))
+        fallbacks = learned.fallbacks.of(recipients, {})
         slots = rules.fill(ranked, recipients, allowed, k, fallbacks=fallbacks)
         chance = np.full(slots.item.shape, np.nan)
         if learned.probability is not None:

@@ -17,7 +17,7 @@ _OBEYED: Final = (
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
 )
 _BREAKS: Final = "[ \t\n\x0b\x0c\r\x85\u00a0\u2028\u2029]+"
-_WEB: Final = r"^https?://[^\s<>\"'\\]+$"
+_WEB: Final = r"https?://[^\s<>\"'\\]+"
 
 
 def one_line(text: str) -> str:
@@ -80,7 +80,7 @@ def is_web_address(text: object) -> bool:
     >>> is_web_address("https://shop.example/tins"), is_web_address("javascript:alert(1)")
     (True, False)
     """
-    return isinstance(text, str) and re.match(_WEB, text) is not None
+    return isinstance(text, str) and re.fullmatch(_WEB, text) is not None
 
 
 def web_addresses(texts: "pa.Array") -> "pa.StringArray":
@@ -100,4 +100,4 @@ def web_addresses(texts: "pa.Array") -> "pa.StringArray":
     import pyarrow.compute as pc
 
     plain = texts.cast(pa.string())
-    return pc.if_else(pc.match_substring_regex(plain, _WEB), plain, None)
+    return pc.if_else(pc.match_substring_regex(plain, f"^{_WEB}$"), plain, None)

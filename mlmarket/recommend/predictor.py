@@ -603,7 +603,6 @@ class RecommendPredictor:
         self, market: "Market", as_of: datetime, contacts: Sequence[str] | None
     ) -> _Tonight:
         from mlmarket.recommend.items import ItemFacts
-        from mlmarket.recommend.learners import with_facts
         from mlmarket.recommend.market_interactions import market_interactions
 
         to_utc(as_of)
@@ -620,7 +619,7 @@ class RecommendPredictor:
         items = _items(market)
         facts = ItemFacts.from_frame(items, fitted.items)
         return _Tonight(
-            with_facts(fitted.learner, facts),
+            fitted.learner.with_facts(facts),
             histories,
             facts,
             _contacts(market, as_of),

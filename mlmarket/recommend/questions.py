@@ -236,10 +236,6 @@ def _refuse_question(timed: bool, origins: Sequence[datetime], horizon: timedelt
             "Where only an order is known, the latest occasion of each contact is asked for.",
             f"leave origins= and horizon= out, or name the column of times '{OCCURRED_AT}'.",
         )
-    if horizon is not None and horizon <= timedelta(0):
-        raise ConfigurationError(
-            f"'horizon' is {horizon}.", "Time must pass in it.", 'pass a duration such as "30D".'
-        )
 
 
 def _until(table: "pa.Table", origin: datetime) -> "pa.Table":

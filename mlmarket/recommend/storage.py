@@ -68,7 +68,7 @@ def _without_arrays(
     state: Mapping[str, Any], place: str, arrays: dict[str, np.ndarray[Any, Any]]
 ) -> dict[str, Any]:
     plain: dict[str, Any] = {}
-    for number, (key, value) in enumerate(state.items()):
+    for number, (key, value) in enumerate(sorted(state.items())):
         if isinstance(value, np.ndarray):
             arrays[f"{place}{number}"] = value
             plain[key] = {_ARRAY: f"{place}{number}"}

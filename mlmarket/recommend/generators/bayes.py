@@ -26,13 +26,13 @@ class BayesTransitions(LinearGenerator):
 
     Parameters
     ----------
-    window : int, default 10
+    window : int, default 6
         How many occasions later an item still follows another.
-    distance_power : float, default 1
+    distance_power : float, default 0.7
         One that came n occasions later counts ``n ** -distance_power``.
-    shrink : float, default 1
+    shrink : float, default 2
         How much evidence popularity is worth, in transitions of an item that has as many as the mean item.
-    neighbours : int, default 400
+    neighbours : int, default 1000
         How many followers an item keeps.
     power : float, default 1.25
         The n-th occasion of a history from its end counts ``n ** -power``.
@@ -52,10 +52,10 @@ class BayesTransitions(LinearGenerator):
     def __init__(
         self,
         *,
-        window: int = 10,
-        distance_power: float = 1.0,
-        shrink: float = 1.0,
-        neighbours: int = 400,
+        window: int = 6,
+        distance_power: float = 0.7,
+        shrink: float = 2.0,
+        neighbours: int = 1000,
         power: float = 1.25,
         half_life: float | None = None,
         memory: float | None = None,
@@ -86,7 +86,8 @@ class BayesTransitions(LinearGenerator):
 
     def _rows(self, interactions: Interactions) -> npt.NDArray[np.float64]:
         weight = of_rows(interactions, self.memory).astype(np.float64)
-        return np.bincount(interactions.item, weights=weight, minlength=len(interactions.items))
+        rows = np.bincount(interactions.item, weights=weight, minlength=len(interactions.items))
+        return rows.astype(np.float64)
 
     def _learn(self, interactions: Interactions) -> Neighbourhood:
         after = np.zeros(self.window + 1)

@@ -33,6 +33,9 @@ class LatestItems:
         How many of the latest rows speak by themselves.
     """
 
+    near_: BayesTransitions
+    next_: BayesTransitions
+
     def __init__(self, *, rows: int = 5) -> None:
         self.rows = rows
 
@@ -58,8 +61,8 @@ class LatestItems:
             A fitted copy.
         """
         fitted = type(self)(rows=self.rows)
-        fitted._near = BayesTransitions(neighbours=1000).fit(interactions)
-        fitted._next = BayesTransitions(window=1, neighbours=1000, shrink=0.2).fit(interactions)
+        fitted.near_ = BayesTransitions().fit(interactions)
+        fitted.next_ = BayesTransitions(window=1, shrink=0.2).fit(interactions)
         return fitted
 
     def values(self, recipients: Interactions, item: Codes) -> Scores:
@@ -79,10 +82,10 @@ class LatestItems:
         """
         out = np.zeros((*item.shape, len(self.names)), dtype=np.float32)
         history = (recipients.start, recipients.item)
-        for lags, first, of in ((self.rows, 0, self._near), (2, self.rows, self._next)):
+        for lags, first, of in ((self.rows, 0, self.near_), (2, self.rows, self.next_)):
             matrix = (of.start_, of.neighbour_, of.weight_)
             _after(history, matrix, item, out[:, :, first : first + lags])
-        prior = self._near.prior_
+        prior = self.near_.prior_
         popular = prior[np.maximum(item, 0)]
         out[:, :, -3] = popular
         out[:, :, -2] = popular - _recent_mean(*history, prior)[:, None]
@@ -91,7 +94,7 @@ class LatestItems:
 
     def to_state(self) -> dict[str, Any]:
         """Return what was learned."""
-        sides = (("near", self._near), ("next", self._next))
+        sides = (("near", self.near_), ("next", self.next_))
         return {
             f"{side}/{key}": value for side, of in sides for key, value in of.to_state().items()
         }
@@ -103,8 +106,8 @@ class LatestItems:
         for name, value in state.items():
             side, _, key = name.partition("/")
             parts[side][key] = value
-        read._near = BayesTransitions.from_state(parts["near"])
-        read._next = BayesTransitions.from_state(parts["next"])
+        read.near_ = BayesTransitions.from_state(parts["near"])
+        read.next_ = BayesTransitions.from_state(parts["next"])
         return read
 
 
@@ -137,4 +140,5 @@ def _recent_mean(start: Offsets, codes: Codes, prior: Scores) -> Scores:
     begin = np.maximum(start[:-1], start[1:] - _RECENT)
     rows = start[1:] - begin
     mean = (sums[start[1:]] - sums[begin]) / np.maximum(rows, 1)
-    return np.where(rows > 0, mean, prior.mean()).astype(np.float32)
+    found: Scores = np.where(rows > 0, mean, prior.mean()).astype(np.float32)
+    return found

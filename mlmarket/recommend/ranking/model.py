@@ -30,6 +30,9 @@ from mlmarket.recommend.ranking.windows import (
     share_repeated,
     wanted,
 )
+from mlmarket.recommend.repeat.features import OWN
+from mlmarket.recommend.repeat.heads import RepeatAndNew
+from mlmarket.recommend.repeat.proposals import own_and_new
 
 __all__ = ["RankingModel"]
 
@@ -37,6 +40,7 @@ Scores = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
 Ranker = Literal["auto", "lambdarank", "blend"]
+Trees = LambdaRank | RepeatAndNew
 
 _CHUNK: Final = 512
 """Recipients whose scores of the whole catalogue are in memory at once."""
@@ -122,10 +126,11 @@ class RankingModel:
     target : {"all", "new", "repeat"}, default "all"
         Whether everything taken counts, or only what is new to the recipient, or only what is not.
     candidates : int, default 50
-        How many items of each recipient the trees order.
+        How many items of each recipient the trees order; where own items come back, so many of them and so many
+        new ones.
     ranker : {"auto", "lambdarank", "blend"}, default "auto"
         What orders them; "auto" takes the trees where the evidence says that they are better.
-    windows : int, default 2
+    windows : int, default 3
         Earlier windows; the latest is judged on, the others are learned from.
     recipients : int, default 6000
         At most so many a window are learned from.
@@ -142,7 +147,7 @@ class RankingModel:
         target: Target = "all",
         candidates: int = 50,
         ranker: Ranker = "auto",
-        windows: int = 2,
+        windows: int = 3,
         recipients: int = 6000,
         random_state: int = 0,
     ) -> None:
@@ -165,6 +170,11 @@ class RankingModel:
     def fitted_generators(self) -> Mapping[str, StoredGenerator]:
         """The generators that answer tonight, by name."""
         return dict(zip(self.sources, self._stage.generators, strict=True))
+
+    @property
+    def fitted_blocks(self) -> tuple[FeatureBlock, ...]:
+        """The features that answer tonight."""
+        return self._stage.blocks
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -198,7 +208,8 @@ class RankingModel:
         asked = [sampled(wanted(window, self.target), self.recipients, rng) for window in windows]
         asked = [window for window in asked if len(window)]
         self.weights_ = np.full(len(self.generators), 1.0 / len(self.generators))
-        self.trees_: LambdaRank | None = None
+        self.weights_of_new_ = self.weights_
+        self.trees_: Trees | None = None
         stages = self._stages(asked, facts)
         judged_trees = self._choose(asked, stages)
         self.rehearsal_ = None
@@ -218,7 +229,7 @@ class RankingModel:
     def _rehearse(
         self,
         stage: _Stage,
-        trees: LambdaRank | None,
+        trees: Trees | None,
         known: Interactions,
         interactions: Interactions,
     ) -> Rehearsal:
@@ -256,7 +267,7 @@ class RankingModel:
             )
         return periods(interactions, self.horizon, self.windows)
 
-    def _choose(self, windows: list[Window], stages: dict[int, _Stage]) -> LambdaRank | None:
+    def _choose(self, windows: list[Window], stages: dict[int, _Stage]) -> Trees | None:
         """Choose weights and ranker; return the trees that did not see the latest window."""
         labelled = [len(window) for window in windows]
         if not windows or (self.ranker == "blend" and min(labelled) == 0):
@@ -264,6 +275,11 @@ class RankingModel:
             return None
         first = windows[max(len(windows) - 2, 0)]
         self.weights_ = self._weigh(stages[id(first.known)], first)
+        new = wanted(first, "new")
+        if self.own_ and len(new):
+            self.weights_of_new_ = self._weigh(stages[id(first.known)], new, own=False)
+        else:
+            self.weights_of_new_ = self.weights_
         few = len(windows) < 2 or min(sum(labelled[:-1]), labelled[-1]) < _FEW
         if self.ranker == "blend" or (few and self.ranker == "auto"):
             self.choice_ = Choice.blend_of(sum(labelled), asked=self.ranker == "blend")
@@ -271,7 +287,7 @@ class RankingModel:
         lessons = [self._lesson(stages[id(window.known)], window) for window in windows]
         return self._contest(lessons)
 
-    def _contest(self, lessons: list[_Lesson]) -> LambdaRank | None:
+    def _contest(self, lessons: list[_Lesson]) -> Trees | None:
         """Judge the trees on the latest window, then learn them from all; return those judged, if taken."""
         learned, judged_on = (lessons[:-1] or lessons), lessons[-1]
         trees = self._trees(learned)
@@ -289,10 +305,13 @@ class RankingModel:
         self.trees_ = self._trees(lessons)
         return trees
 
-    def _trees(self, lessons: list[_Lesson]) -> LambdaRank:
+    def _trees(self, lessons: list[_Lesson]) -> Trees:
         features = np.concatenate([lesson.features for lesson in lessons])
         relevant = np.concatenate([lesson.relevant for lesson in lessons])
         told = relevant.any(axis=1)
+        if self.own_ and OWN in self.feature_names:
+            heads = RepeatAndNew(self.feature_names.index(OWN), random_state=self.random_state)
+            return heads.fit(features[told], relevant[told])
         return LambdaRank(random_state=self.random_state).fit(features[told], relevant[told])
 
     def _learned(self, known: Interactions, facts: ItemFacts) -> _Stage:
@@ -303,9 +322,11 @@ class RankingModel:
             tuple(deepcopy(block).fit(known, facts) for block in self.blocks),
         )
 
-    def _weigh(self, stage: _Stage, window: Window) -> npt.NDArray[np.float64]:
+    def _weigh(self, stage: _Stage, window: Window, *, own: bool = True) -> npt.NDArray[np.float64]:
         fewer = sampled(window, _WEIGHED, np.random.default_rng(self.random_state))
         outside = ~self._candidates_of(fewer.recipients, None)
+        if not own:
+            outside[fewer.recipients.contact, fewer.recipients.item] = True
         scores = []
         for generator in stage.generators:
             said = np.maximum(generator.scores(fewer.recipients), 0.0)
@@ -346,8 +367,14 @@ class RankingModel:
         units = np.stack([_inverse(spread(said)) for said in scores])
         weights = self.weights_[:, None].astype(np.float32)
         total = weighted_sum(scores, units * weights)
-        total[~self._candidates_of(recipients, allowed)] = 0.0
-        item, blend = largest(total, min(self.candidates, total.shape[1]))
+        shut = ~self._candidates_of(recipients, allowed)
+        total[shut] = 0.0
+        if self.own_:
+            new = weighted_sum(scores, units * self.weights_of_new_[:, None].astype(np.float32))
+            new[shut] = 0.0
+            item, blend = own_and_new(total, new, recipients, self.candidates)
+        else:
+            item, blend = largest(total, min(self.candidates, total.shape[1]))
         at = np.maximum(item, 0).astype(np.intp)
         voices = np.stack([np.take_along_axis(said, at, axis=1) for said in scores])
         voices *= units[:, :, None]
@@ -394,7 +421,7 @@ class RankingModel:
         return Ranked(recipients.contacts, recipients.items, item, score, source, self.sources)
 
     def _ordered(
-        self, pool: _Pool, m: int, trees: LambdaRank | None
+        self, pool: _Pool, m: int, trees: Trees | None
     ) -> tuple[Codes, Scores, npt.NDArray[np.int8]]:
         score = pool.blend if trees is None else trees.predict(pool.features)
         score = np.where(pool.item >= 0, score, -np.inf).astype(np.float32)
@@ -420,9 +447,15 @@ class RankingModel:
         dict of str to object
             The trees in LightGBM's text format.
         """
-        state: dict[str, Any] = {"weights": self.weights_, "own": int(self.own_)}
+        state: dict[str, Any] = {
+            "weights": self.weights_,
+            "weights_of_new": self.weights_of_new_,
+            "own": int(self.own_),
+        }
         state |= {f"choice/{name}": value for name, value in self.choice_.to_state().items()}
-        if self.trees_ is not None:
+        if isinstance(self.trees_, RepeatAndNew):
+            state |= {f"heads/{name}": value for name, value in self.trees_.to_state().items()}
+        elif self.trees_ is not None:
             state["trees"] = self.trees_.to_text()
         for name, generator in zip(self.sources, self._stage.generators, strict=True):
             state |= {
@@ -446,9 +479,10 @@ class RankingModel:
             Ranks as the model did that was kept.
         """
         self.weights_ = np.asarray(state["weights"], dtype=np.float64)
+        self.weights_of_new_ = np.asarray(state["weights_of_new"], dtype=np.float64)
         self.own_ = bool(state["own"])
         self.choice_ = Choice.from_state(_under(state, "choice"))
-        self.trees_ = LambdaRank.from_text(str(state["trees"])) if "trees" in state else None
+        self.trees_ = _trees_of(state)
         self._stage = _Stage(
             tuple(
                 generator.from_state(_under(state, f"generator/{name}"))
@@ -460,6 +494,13 @@ class RankingModel:
             ),
         )
         return self
+
+
+def _trees_of(state: Mapping[str, Any]) -> Trees | None:
+    heads = _under(state, "heads")
+    if heads:
+        return RepeatAndNew.from_state(heads)
+    return LambdaRank.from_text(str(state["trees"])) if "trees" in state else None
 
 
 def _under(state: Mapping[str, Any], folder: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ items, is left out.
 from typing import TYPE_CHECKING
 
 from mlmarket.recommend.generators.attributes import AttributeNeighbours
+from mlmarket.recommend.generators.bayes import BayesTransitions
 from mlmarket.recommend.generators.ease import LIMIT, Ease
 from mlmarket.recommend.generators.history import History
 from mlmarket.recommend.generators.neighbours import Neighbours
@@ -14,13 +15,16 @@ from mlmarket.recommend.generators.popularity import CategoryPopularity, Popular
 from mlmarket.recommend.generators.sequential import Sequential
 from mlmarket.recommend.generators.together import Together
 from mlmarket.recommend.generators.transitions import Transitions
+from mlmarket.recommend.ranking.latest import LatestItems
+from mlmarket.recommend.repeat.demand import DemandFeatures
+from mlmarket.recommend.repeat.features import RepeatFeatures
 
 if TYPE_CHECKING:
     from mlmarket.recommend.interactions import Interactions
     from mlmarket.recommend.items import ItemFacts
-    from mlmarket.recommend.ranking.features import StoredGenerator
+    from mlmarket.recommend.ranking.features import FeatureBlock, StoredGenerator
 
-__all__ = ["standard_generators"]
+__all__ = ["standard_blocks", "standard_generators"]
 
 
 def standard_generators(
@@ -42,12 +46,16 @@ def standard_generators(
     """
     found: dict[str, StoredGenerator] = {
         "history": History(),
+        "bayes": BayesTransitions(),
         "transitions": Transitions(),
         "neighbours": Neighbours(),
         "popularity": Popularity(),
     }
     if len(interactions.items) <= LIMIT:
-        found |= {"sequential": Sequential(), "ease": Ease()}
+        found |= {
+            "sequential": Sequential(neighbours=1000),
+            "ease": Ease(power=0.0, neighbours=1000),
+        }
     if interactions.occasions_back.size and _has_baskets(interactions):
         found["together"] = Together()
     if len(facts.categories) > 1:
@@ -57,6 +65,17 @@ def standard_generators(
             facts.attributes.start, facts.attributes.attribute
         )
     return found
+
+
+def standard_blocks() -> "tuple[FeatureBlock, ...]":
+    """Return what the trees see beside the scores of generators.
+
+    Returns
+    -------
+    tuple of FeatureBlock
+        Not yet fitted: what each of the latest items says, what comes back and when, and what rises.
+    """
+    return (LatestItems(), RepeatFeatures(), DemandFeatures())
 
 
 def _has_baskets(interactions: "Interactions") -> bool:

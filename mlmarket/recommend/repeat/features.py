@@ -11,7 +11,6 @@ import numpy.typing as npt
 from mlmarket.errors import ConfigurationError
 from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import ItemFacts
-from mlmarket.recommend.repeat.due import Due
 from mlmarket.recommend.repeat.returning import Returning
 
 __all__ = ["OWN", "RepeatFeatures"]
@@ -44,7 +43,6 @@ _OF_CONTACT: Final = (
     "contact_repeats",
 )
 _OF_ITEM: Final = ("item_returns", "item_category_returns", "item_returns_lately", "item_gap")
-_OF_DUE: Final = ("due_probability", "due_in")
 
 _BY_OCCASION: Final = 0.8
 """What a taking counts less with each occasion after it."""
@@ -63,14 +61,12 @@ class RepeatFeatures:
     Of a pair: takings, their share of occasions, fading counts, time and occasions since the latest and the first,
     own gap, and the time since the latest in units of the gap expected (own gaps and the item's typical one
     together): above 1 it is overdue. Of a contact: occasions, cadence, share of repeats. Of an item: how readily it
-    comes back, and after how long. And what is known to be due.
+    comes back, and after how long.
 
     Parameters
     ----------
     window : float, default 30
         Days that count as lately.
-    due : Due, optional
-        Predictions of the next taking, made at the instant that is asked about.
     returning : Returning, optional
         What was learned; :meth:`fit` fills it.
 
@@ -81,13 +77,12 @@ class RepeatFeatures:
     """
 
     window: float = 30.0
-    due: Due | None = None
     returning: Returning | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the features."""
-        return (*_OF_PAIR, *_OF_CONTACT, *_OF_ITEM, *_OF_DUE)
+        return (*_OF_PAIR, *_OF_CONTACT, *_OF_ITEM)
 
     def fit(self, interactions: Interactions, facts: ItemFacts) -> Self:
         """Learn how readily items come back.
@@ -104,9 +99,7 @@ class RepeatFeatures:
         Self
             A fitted copy.
         """
-        return type(self)(
-            self.window, self.due, Returning.learn(interactions, facts, window=self.window)
-        )
+        return type(self)(self.window, Returning.learn(interactions, facts, window=self.window))
 
     def values(self, recipients: Interactions, item: Codes) -> Values:
         """Return the features of candidates.
@@ -142,19 +135,15 @@ class RepeatFeatures:
         for of_item in known:
             out[:, :, place] = of_item[np.maximum(item, 0)]
             place += 1
-        if self.due is not None:
-            out[:, :, place:] = self.due.values(recipients, item)
         return out
 
     def to_state(self) -> dict[str, Any]:
-        """Return what was learned; what is due is said anew each night."""
+        """Return what was learned."""
         return {"window": self.window, "returning": self._learned().to_state()}
 
     def from_state(self, state: Mapping[str, Any]) -> Self:
         """Return a copy that knows what :meth:`to_state` gave."""
-        return type(self)(
-            float(state["window"]), self.due, Returning.from_state(state["returning"])
-        )
+        return type(self)(float(state["window"]), Returning.from_state(state["returning"]))
 
     def _learned(self) -> Returning:
         if self.returning is None:

@@ -104,7 +104,7 @@ class RepeatAndNew:
         return [lgb.Booster(model_str=text) if text else None for text in self.boosters_]
 
     def predict(self, features: Features) -> Features:
-        """Return the probability that each candidate is taken.
+        """Return the log odds that each candidate is taken: own and new ones on one scale.
 
         Parameters
         ----------
@@ -114,7 +114,23 @@ class RepeatAndNew:
         Returns
         -------
         ndarray of float32, shape (recipients, m)
-            Above 0, below 1: comparable within a recipient and between recipients like those learned from.
+            Comparable within a recipient, and between recipients like those learned from.
+        """
+        likely = self.probability(features).astype(np.float64)
+        return np.log(likely / (1.0 - likely)).astype(np.float32)
+
+    def probability(self, features: Features) -> npt.NDArray[np.float64]:
+        """Return the probability that each candidate is taken in the window.
+
+        Parameters
+        ----------
+        features : ndarray of float32, shape (recipients, m, features)
+            In the order of :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of float64, shape (recipients, m)
+            Above 0, below 1; of recipients who take something, where only these were learned from.
         """
         rows = features.reshape(-1, features.shape[-1])
         own = rows[:, self.own] > 0
@@ -125,7 +141,7 @@ class RepeatAndNew:
                 out[chosen] = self.rates_[head]
             else:
                 out[chosen] = booster.predict(rows[chosen], num_threads=THREADS)
-        likely = np.clip(out, _LEAST, 1.0 - _LEAST).astype(np.float32)
+        likely: npt.NDArray[np.float64] = np.clip(out, _LEAST, 1.0 - _LEAST)
         return likely.reshape(features.shape[:2])
 
     def to_state(self) -> dict[str, Any]:

@@ -226,8 +226,8 @@ class CompiledRules:
         self._place_pins(page, recipients, names.index(PINNED, len(ranked.sources)))
         filling.take(page, limits, ranked.item, ranked.score, ranked.source)
         for place, fallback in enumerate(fallbacks, len(ranked.sources)):
-            scores = np.atleast_2d(np.asarray(fallback.scores, np.float32))
-            filling.take_fallback(page, limits, scores, place, max(_FEW, 5 * k))
+            known = fallback.rows(shape[0])
+            filling.take_fallback(page, limits, known, place, max(_FEW, 5 * k))
         self._add_new(page, ranked, fallbacks, k)
         filling.move_up(page)
         return self._slots(page, recipients, names, len(fallbacks))
@@ -262,9 +262,9 @@ class CompiledRules:
         found = (ranked.item, ranked.score, ranked.source)
         filling.swap_new(page, limits, found, self.new, wanted, pinned)
         for place, fallback in enumerate(fallbacks, len(ranked.sources)):
-            scores = np.atleast_2d(np.asarray(fallback.scores, np.float32))
+            known = fallback.rows(len(page.item))
             codes = (place, pinned)
-            filling.swap_new_fallback(page, limits, scores, self.new, wanted, codes)
+            filling.swap_new_fallback(page, limits, known, self.new, wanted, codes)
 
     def _slots(
         self, page: "filling.Page", recipients: Interactions, names: tuple[str, ...], fallbacks: int
@@ -330,8 +330,11 @@ class CompiledRules:
             "the ranking": (ranked.item.shape[:1], [shape[:1]]),
         }
         for one in fallbacks:
-            wide = [shape, shape[1:], (1, shape[1])]
+            by_group = one.group is not None and np.ndim(one.scores) == len(shape)
+            wide = [np.shape(one.scores)[:1] + shape[1:]] if by_group else [shape, shape[1:]]
             found[f"the fallback '{one.name}'"] = (np.shape(one.scores), wide)
+            if one.group is not None:
+                found[f"the groups of the fallback '{one.name}'"] = (one.group.shape, [shape[:1]])
         for what, (given, expected) in found.items():
             if given not in expected:
                 raise ConfigurationError(

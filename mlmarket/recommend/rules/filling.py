@@ -211,10 +211,15 @@ def _best_left(page: Page, limits: Limits, row: int, score: Scores, width: int) 
 
 
 @_compiled
-def take_fallback(page: Page, limits: Limits, scores: Scores, code: int, widest: int) -> None:
+def take_fallback(
+    page: Page, limits: Limits, known: tuple[Scores, Offsets], code: int, widest: int
+) -> None:
     """Fill empty slots by the scores of a fallback, until it knows no more that fits."""
+    scores, group = known
     for row in range(page.item.shape[0]):
-        score = scores[row if scores.shape[0] > 1 else 0]
+        if group[row] < 0:
+            continue
+        score = scores[group[row]]
         while True:
             empty = 0
             for one in page.item[row]:
@@ -290,15 +295,18 @@ def swap_new(
 def swap_new_fallback(
     page: Page,
     limits: Limits,
-    scores: Scores,
+    known: tuple[Scores, Offsets],
     new: Flags,
     wanted: int,
     codes: tuple[int, int],
 ) -> None:
     """Give the last slots to new arrivals by the scores of a fallback."""
     code, pinned = codes
+    scores, group = known
     for row in range(page.item.shape[0]):
-        score = scores[row if scores.shape[0] > 1 else 0]
+        if group[row] < 0:
+            continue
+        score = scores[group[row]]
         short = wanted - _new_shown(page, row, new)
         while short > 0:
             best, best_slot = -1, -1

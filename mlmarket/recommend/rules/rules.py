@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.market.columns import CHANNELS
-from mlmarket.market.time import parse_duration
+from mlmarket.market.time import duration_text, parse_duration
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -210,6 +210,25 @@ class Rules:
                     suggestion(str(name), known),
                 )
         return cls(**settings)  # type: ignore[arg-type]  # checked one by one in __post_init__
+
+    def to_mapping(self) -> dict[str, object]:
+        """Return the rules that are set, as plain values.
+
+        Returns
+        -------
+        dict of str to object
+            What :meth:`from_mapping` reads.
+        """
+        plain: dict[str, object] = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            default = one.default_factory() if callable(one.default_factory) else one.default
+            if value == default:
+                continue
+            if isinstance(value, timedelta):
+                value = duration_text(value)
+            plain[one.name] = list(value) if isinstance(value, tuple) else value
+        return plain
 
     def compile(
         self,

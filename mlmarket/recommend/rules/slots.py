@@ -56,33 +56,36 @@ class Fallback:
     Parameters
     ----------
     name : str
-        Such as ``"popular in your country"``.
-    scores : ndarray of float32, shape (items,) or (recipients, items)
+        Such as ``"popular_by_country"``.
+    scores : ndarray of float32, shape (items,), (groups, items) or (recipients, items)
         Larger is better; what is not above 0 is not shown.
+    group : ndarray of int64, shape (recipients,), optional
+        Which row of `scores` is of whom, where they are of groups; -1 for nobody.
     """
 
     name: str
     scores: Scores
+    group: npt.NDArray[np.int64] | None = None
 
-    @classmethod
-    def by_group(cls, name: str, scores: Scores, group: npt.NDArray[np.integer]) -> "Fallback":
-        """Return a fallback by what recipients have in common, such as their country.
+    def rows(self, recipients: int) -> tuple[Scores, Offsets]:
+        """Return scores by row, and the row of each recipient.
 
         Parameters
         ----------
-        name : str
-            Of the fallback.
-        scores : ndarray of float32, shape (groups, items)
-            Of each group.
-        group : ndarray of int, shape (recipients,)
-            Which group each belongs to; -1 for none: it knows nothing for them.
+        recipients : int
+            How many there are.
 
         Returns
         -------
-        Fallback
+        scores : ndarray of float32, shape (rows, items)
+        row : ndarray of int64, shape (recipients,)
         """
-        own = np.where((group >= 0)[:, None], scores[np.maximum(group, 0)], np.float32(0.0))
-        return cls(name, own.astype(np.float32))
+        scores = np.atleast_2d(np.asarray(self.scores, np.float32))
+        if self.group is not None:
+            return scores, self.group
+        if self.scores.ndim == 1:
+            return scores, np.zeros(recipients, np.int64)
+        return scores, np.arange(recipients)
 
 
 class Shortage(StrEnum):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from mlmarket.errors import ConfigurationError
 from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import ItemFacts
+from mlmarket.recommend.ranking.latest import LatestItems
 from mlmarket.recommend.ranking.model import RankingModel
 
 
@@ -139,3 +141,53 @@ def test_a_kept_model_ranks_alike(histories: Interactions, facts: ItemFacts) -> 
 def test_days_ahead_need_times(histories: Interactions, facts: ItemFacts) -> None:
     with pytest.raises(ConfigurationError, match="without times"):
         RankingModel(generators=GENERATORS, horizon=30).fit(histories, facts)
+
+
+def test_later_rows_change_nothing() -> None:
+    early = walks(200, length=8)
+    late = replace(early, at=early.at + 100.0, item=early.item[::-1].copy())
+    order = np.argsort(np.concatenate([early.contact, late.contact]), kind="stable")
+    both = replace(
+        early,
+        start=early.start * 2,
+        item=np.concatenate([early.item, late.item])[order],
+        at=np.concatenate([early.at, late.at])[order],
+        weight=np.ones(len(order), dtype=np.float32),
+        now=200.0,
+    )
+    facts = ItemFacts.from_frame(None, early.items)
+    kinds = {"generators": GENERATORS, "blocks": (LatestItems(),), "horizon": 2.0}
+    alone = RankingModel(**kinds).fit(replace(early, now=8.0), facts)
+    cut = RankingModel(**kinds).fit(both.before(8.0), facts)
+    ranked, other = (
+        alone.rank(replace(early, now=8.0)),
+        cut.rank(both.before(8.0)),
+    )
+    assert (ranked.item == other.item).all()
+    assert (ranked.score == other.score).all()
+
+
+def test_what_is_learned_by_chance_is_not_believed(facts: ItemFacts) -> None:
+    """Answers drawn by chance: trees that are not surely better are not taken."""
+    drawn = walks(900)
+    rng = np.random.default_rng(3)
+    for contact in range(900):
+        rows = slice(int(drawn.start[contact]), int(drawn.start[contact + 1]))
+        drawn.item[rows] = rng.permutation(60)[:12]
+    model = RankingModel(generators=GENERATORS).fit(drawn, facts)
+    assert model.choice_.ranker == "blend"
+    assert "not surely better" in model.choice_.reason
+
+
+def test_the_generator_of_the_answers_weighs_more(facts: ItemFacts) -> None:
+    model = RankingModel(generators=GENERATORS, ranker="blend").fit(walks(300), facts)
+    follows, popular = model.weights_
+    assert follows > popular
+    assert "asked for" in model.choice_.reason
+
+
+def test_nobody_and_no_label_are_ranked_by_all_generators_alike(facts: ItemFacts) -> None:
+    model = RankingModel(generators=GENERATORS).fit(walks(5, length=1), facts)
+    assert model.weights_.tolist() == [0.5, 0.5]
+    assert "No history goes on" in model.choice_.reason
+    assert model.rank(walks(5, length=1).take(np.arange(0))).item.shape == (0, 10)
