@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,7 @@ from mlmarket.market.time import day_start, parse_duration
 from mlmarket.nightly.journeys import journey_sections
 from mlmarket.nightly.predictions import read_predictions
 from mlmarket.nightly.segments import in_currency, segment_sections
+from mlmarket.nightly.shown import items_section
 from mlmarket.orchestration import StateStore
 from mlmarket.prediction import BatchPredictor, Predictions
 from mlmarket.reporting import MaturedPromise, PredictorSection, ReportContent
@@ -79,7 +81,11 @@ def gather_report(
         contacts=tonight.contacts.num_rows,
         tables=market.report,
         predictors=tuple(
-            _predictor(one, tonight, before, night.settings.business.currency) for one in predictors
+            replace(
+                _predictor(one, tonight, before, night.settings.business.currency),
+                items=items_section(market, night.folder.path, one.name),
+            )
+            for one in predictors
         ),
         skipped=tuple((str(name), str(why)) for name, why in skipped),
         segments=tuple(segments),

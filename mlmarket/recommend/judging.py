@@ -335,7 +335,7 @@ def sum_up(
         last_cutoff=_instant(known.now),
         rows=len(known),
         contacts=len(known.contacts),
-        positives=int(sum(np.isfinite(one.loss).sum() for one in own)),
+        positives=len(known),  # each row is something that was taken
         features=tuple(sorted(inquiry.weights)),
         left_out=tuple((reason, f"{rows:,} rows") for reason, rows in known.left_out.items()),
         limits=_limits(judgement, known.now - first, error),

@@ -4,7 +4,8 @@ Two rules that need no learning: what somebody had most often, then what is popu
 model has to beat them, and where it does not, they answer.
 """
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self
@@ -142,6 +143,23 @@ class PlainRecommender:
             own = History(power=0.0, half_life=None).fit(recipients).scores(recipients)
         return own + _BEHIND * popularity.scores(recipients), own
 
+    def with_facts(self, facts: ItemFacts) -> Self:
+        """Return itself with items as they are tonight.
+
+        Parameters
+        ----------
+        facts : ItemFacts
+            Of the same catalogue.
+
+        Returns
+        -------
+        Self
+            A copy; what was counted is the same.
+        """
+        other = copy.copy(self)
+        other._learned = replace(self._require_learned(), facts=facts)
+        return other
+
     def recommend(
         self,
         contacts: "pa.Table",
@@ -214,7 +232,9 @@ class PlainRecommender:
         slots = rules.fill(ranked, recipients, allowed, k, fallbacks=fallbacks)
         chance = np.full(slots.item.shape, np.nan)
         if learned.probability is not None:
-            told = np.where(slots.source < len(ranked.sources), slots.score, np.float32("nan"))
+            # Nothing was measured of slots that the rule did not fill, and of people without a history.
+            known = (slots.source < len(ranked.sources)) & (slots.occasions > 0)[:, None]
+            told = np.where(known, slots.score, np.float32("nan"))
             chance = learned.probability.predict(recipients, slots.item, told)
         return _long_form(slots, chance), slots.short, slots.history
 

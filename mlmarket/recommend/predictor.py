@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlmarket.market import Market
+    from mlmarket.recommend.items import ItemFacts
     from mlmarket.recommend.judging import Inquiry
     from mlmarket.recommend.plain import PlainRecommender
     from mlmarket.recommend.recommender import Recommender
@@ -89,10 +90,11 @@ class _Fitted:
 
 @dataclass(frozen=True, slots=True)
 class _Tonight:
-    """What is known tonight of items and contacts."""
+    """What answers, and what is known tonight of items and contacts."""
 
+    learner: "PlainRecommender | Recommender"
     histories: Interactions
-    items: "pa.Table | None"
+    facts: "ItemFacts"
     contacts: "pa.Table"
     eligible: "pa.StringArray | None"
 
@@ -600,6 +602,7 @@ class RecommendPredictor:
     def _tonight(
         self, market: "Market", as_of: datetime, contacts: Sequence[str] | None
     ) -> _Tonight:
+        from mlmarket.recommend.items import ItemFacts
         from mlmarket.recommend.market_interactions import market_interactions
 
         to_utc(as_of)
@@ -614,11 +617,13 @@ class RecommendPredictor:
             contacts=contacts,
         )
         items = _items(market)
+        facts = ItemFacts.from_frame(items, fitted.items)
         return _Tonight(
+            fitted.learner.with_facts(facts),
             histories,
-            items,
+            facts,
             _contacts(market, as_of),
-            _in_shop(items, fitted.items, in_stock=self._rules.in_stock),
+            _in_shop(items, fitted.items),
         )
 
     def _answer(
@@ -629,9 +634,7 @@ class RecommendPredictor:
         as_of: datetime,
     ) -> Predictions:
         from mlmarket.recommend.histories import histories_of
-        from mlmarket.recommend.items import ItemFacts
 
-        fitted = self._require_fitted()
         asked: dict[str, Any] = {
             "history": histories_of(people, tonight.histories),
             "exclude": self.exclude,
@@ -641,9 +644,9 @@ class RecommendPredictor:
             asked["eligible"] = tonight.eligible
         if due is not None and len(due):
             asked["due"] = due
-        found = fitted.learner.recommend(_told(people, tonight.contacts), self.slots, **asked)
-        facts = ItemFacts.from_frame(tonight.items, fitted.items)
-        return as_predictions(people, found, facts, k=self.slots, version=fitted.version)
+        told = _told(people, tonight.contacts)
+        found = tonight.learner.recommend(told, self.slots, **asked)
+        return as_predictions(people, found, tonight.facts, k=self.slots, version=self.version_)
 
 
 def _items(market: "Market") -> "pa.Table | None":
@@ -684,21 +687,15 @@ def _catalogue(known: Interactions, items: "pa.Table | None") -> "pa.StringArray
     return catalogue(known.items, items)
 
 
-def _in_shop(
-    items: "pa.Table | None", catalogue: "pa.StringArray", *, in_stock: bool | None
-) -> "pa.StringArray | None":
-    """Return the items of the catalogue that can be had tonight; None where nothing is known of them.
+def _in_shop(items: "pa.Table | None", catalogue: "pa.StringArray") -> "pa.StringArray | None":
+    """Return the items of the catalogue that are sold tonight; None where there is no table of items.
 
-    A model is some weeks old; what is in stock, and what is sold at all, is told by tonight's table.
+    A model is some weeks old, and what it knows may be gone.
     """
     import pyarrow.compute as pc
 
     if items is None:
         return None
-    if in_stock is not False and "in_stock" in items.column_names:
-        told = items.column("in_stock")
-        if told.null_count < len(told) or in_stock:
-            items = items.filter(pc.fill_null(told, False))  # noqa: FBT003 - Arrow's own signature
     return catalogue.filter(pc.is_in(catalogue, value_set=items.column(ITEM_ID).combine_chunks()))
 
 

@@ -1,5 +1,6 @@
 """What to show each person, exactly k, with a reason?"""
 
+import copy
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -335,6 +336,23 @@ class Recommender:
         )
         found._learned = learned
         return found
+
+    def with_facts(self, facts: ItemFacts) -> Self:
+        """Return itself with items as they are tonight.
+
+        Parameters
+        ----------
+        facts : ItemFacts
+            Of the catalogue learned from: prices, stock and titles change from night to night.
+
+        Returns
+        -------
+        Self
+            A copy; what was learned is the same.
+        """
+        other = copy.copy(self)
+        other._learned = replace(self._require_learned(), facts=facts)
+        return other
 
     @property
     def parameters(self) -> dict[str, object]:

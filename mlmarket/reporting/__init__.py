@@ -2,6 +2,7 @@
 
 from mlmarket.reporting.content import (
     ExamplePerson,
+    ItemsSection,
     JourneySection,
     JourneyStep,
     MaturedPromise,
@@ -17,6 +18,7 @@ from mlmarket.reporting.page import render_report
 __all__ = [
     "ExamplePerson",
     "Headline",
+    "ItemsSection",
     "JourneySection",
     "JourneyStep",
     "MaturedPromise",

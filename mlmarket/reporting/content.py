@@ -15,6 +15,7 @@ from mlmarket.prediction import Evidence
 
 __all__ = [
     "ExamplePerson",
+    "ItemsSection",
     "JourneySection",
     "JourneyStep",
     "MaturedPromise",
@@ -23,6 +24,31 @@ __all__ = [
     "SegmentSection",
     "Worth",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemsSection:
+    """Items that were chosen to be shown.
+
+    Parameters
+    ----------
+    people : int
+        Who are shown at least one.
+    different : int
+        How many items are shown to anybody.
+    catalogue : int or None
+        How many there are; None where there is no table of items.
+    top : tuple of (str, int)
+        The items shown to most people, by title, and to how many.
+    fallback : tuple of (str, int, float)
+        By length of history: how many people, and which share of their slots was filled without knowing them.
+    """
+
+    people: int
+    different: int
+    catalogue: int | None
+    top: tuple[tuple[str, int], ...]
+    fallback: tuple[tuple[str, int, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +79,8 @@ class PredictorSection:
         What its sum counts, such as ``buyers within 30 days``.
     total : Interval or None
         Its sum over everybody, where a sum says something.
+    items : ItemsSection or None
+        What it chose to show, where it chooses.
     """
 
     name: str
@@ -66,6 +94,7 @@ class PredictorSection:
     unit: str = "probability"
     counts: str = ""
     total: Interval | None = None
+    items: ItemsSection | None = None
 
     @property
     def what(self) -> str:
