@@ -14,11 +14,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from mlmarket import churn
+from mlmarket import churn, recommend
 from mlmarket.errors import ConfigurationError, RunError
 from mlmarket.market import Market
 from mlmarket.nightly.safe_files import TEMPORARY, fsync, fsync_tree
-from mlmarket.nightly.settings import BUILT_IN, NightSettings, PredictSettings
+from mlmarket.nightly.settings import BUILT_IN, RECOMMEND, NightSettings, PredictSettings
 from mlmarket.nightly.workspace import Workspace
 from mlmarket.prediction import BatchPredictor, DeclinedError, SnapshotPredictor, TargetModel
 from mlmarket.prediction.distributed import is_on_spark
@@ -81,7 +81,9 @@ def predictors_of(settings: NightSettings) -> list[BatchPredictor]:
         for name, question in sorted(settings.predict.items())
         if name not in BUILT_IN and question.enabled
     ]
-    return [*churn.predictors(asked), *own]
+    shown = {name: asked.pop(name) for name in RECOMMEND if name in asked}
+    # What is due is asked first: recommendations are told.
+    return [*churn.predictors(asked), *recommend.predictors(shown), *own]
 
 
 def _arguments(name: str, settings: NightSettings) -> dict[str, Any]:

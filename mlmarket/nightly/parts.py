@@ -13,14 +13,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mlmarket.churn import due_items
+from mlmarket.churn.next_order.answers import REPLENISHMENT
 from mlmarket.market import Market
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.nightly.safe_files import replace_file
 from mlmarket.nightly.stages import digest_of, library_versions
-from mlmarket.prediction import BatchPredictor, Predictions
+from mlmarket.prediction import BatchPredictor, Predictions, TakesDue
 from mlmarket.prediction.buckets import BUCKET, Roll
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 __all__ = ["Parts"]
@@ -122,10 +125,19 @@ class Parts:
         first = self._finished.get(name, 0)
         if first == buckets:
             return
+        if isinstance(predictor, TakesDue):
+            predictor = predictor.with_due(self._due)
         tell(f"asking '{name}'" + (f" from bucket {first + 1} of {buckets} on" if first else ""))
         answers = predictor.predict_batches(market, as_of=as_of, roll=self.roll, first=first)
         for bucket, answer in enumerate(answers, first):
             self._keep(name, bucket, _beside(self.roll[bucket], answer), answer.items)
+
+    def _due(self, bucket: int) -> "pd.DataFrame | None":
+        """Return what is due to the contacts of a bucket; None where nobody was asked about it."""
+        if self._finished.get(REPLENISHMENT, 0) <= bucket:
+            return None
+        items = self.bucket(REPLENISHMENT, bucket).items
+        return None if items is None else due_items(items)
 
     def bucket(self, predictor: str, bucket: int) -> Predictions:
         """Return what a predictor answered about a bucket.

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -36,8 +36,11 @@ BUILT_IN: Final[Mapping[str, tuple[str, ...]]] = {
     "next_order": ("least_chance",),
     "replenishment": ("least_chance", "items"),
     "subscription": ("horizon", "starts", "ends", "features"),
+    "recommend": ("horizon", "slots", "exclude", "weights", "urls", "rules"),
 }
 """Questions of mlmarket's own, and what may be said about each."""
+RECOMMEND: Final = ("recommend",)
+"""Those that choose items."""
 _ASKED_IN_ANY_CASE: Final = frozenset({"purchase", "churn", "value", "next_order"})
 
 
@@ -78,6 +81,16 @@ class PredictSettings(Settings):
         For ``replenishment``: items named to a contact at most.
     extrapolate : bool, optional
         For ``value`` only: whether to answer for a horizon of which no window is closed.
+    slots : int, optional
+        For ``recommend`` only, as the following: items a contact.
+    exclude : {"none", "seen"}, optional
+        Whether what somebody had is left out.
+    weights : dict of str to float, optional
+        What counts as interest, such as ``{order = 1.0, add_to_cart = 0.3}``.
+    urls : list of str, optional
+        How the addresses of items look, such as ``"/blog/{item_id}"``.
+    rules : dict, optional
+        Which items may be shown to whom, see :class:`mlmarket.recommend.Rules`.
     enabled : bool, default True
         Whether it is asked.
     """
@@ -94,6 +107,11 @@ class PredictSettings(Settings):
     extrapolate: bool | None = None
     least_chance: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
     items: Annotated[int, Field(ge=1)] | None = None
+    slots: Annotated[int, Field(ge=1)] | None = None
+    exclude: Literal["none", "seen"] | None = None
+    weights: dict[str, float] | None = None
+    urls: list[str] | None = None
+    rules: dict[str, Any] | None = None
     enabled: Annotated[bool, Field(strict=True)] = True
 
 
@@ -226,7 +244,7 @@ class NightSettings(MarketSettings):
     ----------
     predict : dict of str to PredictSettings
         The questions; ``purchase``, ``churn``, ``value`` and ``next_order`` are asked in any case,
-        ``replenishment`` and ``subscription`` where they are named.
+        ``replenishment``, ``subscription`` and ``recommend`` where they are named.
     features : dict of str to FeatureSettings
         Further features, see :mod:`mlmarket.features.declarations`.
     models, segments, journeys, quality, output, engine, hooks : settings

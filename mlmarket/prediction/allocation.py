@@ -173,22 +173,16 @@ def _answer(
     sorted_chosen: Flags,
     prices: tuple[Floats, Floats],
 ) -> Allocation:
+    from mlmarket.prediction.auction import value_left
+
     full, of_campaign = prices
     own = np.maximum(full - _by_item(of_campaign, market), 0.0)
     total = float(offers.value[sorted_chosen].sum())
     places = np.minimum(market.capacity, len(offers.item))
     up, down = np.maximum(of_campaign, 0.0), np.minimum(of_campaign, 0.0)
     bound = float(own @ places + up @ market.maximum + down @ market.minimum)
-    bound += _best_at(offers, own + _by_item(of_campaign, market))
+    bound += value_left(offers, own + _by_item(of_campaign, market))
     return Allocation(chosen, full, of_campaign, total, max(bound, total))
-
-
-def _best_at(offers: Offers, price: Floats) -> float:
-    """Return the value left to all contacts, if each takes the best there is at these prices."""
-    net = np.maximum(offers.value - price[offers.item], 0.0)
-    order = np.lexsort((-net, offers.contact))
-    place = np.arange(len(net)) - offers.start[offers.contact]
-    return float(net[order][place < offers.slots[offers.contact]].sum())
 
 
 def _require_minima(offers: Offers, market: Market, chosen: Flags) -> None:

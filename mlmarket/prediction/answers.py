@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mlmarket.market import Market
 
-__all__ = ["Answers", "Asking", "asked_ids", "together", "without_answer"]
+__all__ = ["Answers", "Asking", "asked_ids", "in_one", "together", "without_answer"]
 
 
 class Answers(Protocol):
@@ -256,3 +256,26 @@ def asked_ids(contacts: "Sequence[str]") -> "pa.StringArray":
             "pass ids as the tables hold them, such as contacts=['17850'].",
         )
     return pa.array(sorted(set(contacts)), pa.string())
+
+
+def in_one(answers: "Sequence[Predictions]") -> Predictions:
+    """Return the answers about several parts of the contacts as one.
+
+    Parameters
+    ----------
+    answers : sequence of Predictions
+        At least one.
+
+    Returns
+    -------
+    Predictions
+        In their order.
+    """
+    import pyarrow as pa
+
+    items = [answer.items for answer in answers if answer.items is not None]
+    return Predictions(
+        pa.concat_tables([answer.contacts for answer in answers]),
+        pa.concat_tables([answer.missing for answer in answers]),
+        pa.concat_tables(items) if items else None,
+    )

@@ -18,7 +18,7 @@ import numpy as np
 
 from mlmarket.prediction.scarcity import Flags, Floats, Integers, Market, Offers
 
-__all__ = ["Books", "opened_books", "run_auction"]
+__all__ = ["Books", "opened_books", "run_auction", "value_left"]
 
 
 _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -162,7 +162,8 @@ def _accept(
         left = _pop(books, loser)
     elif campaign >= 0:
         books.held[campaign] += 1
-    _push(books, item, bid, row)
+    if books.begin[item + 1] > books.begin[item]:
+        _push(books, item, bid, row)
     if campaign >= 0:
         books.quote[campaign] = _quote(market, books, campaign, lowest)
     return left
@@ -264,6 +265,34 @@ def run_auction(
     return chosen, price, books.quote
 
 
+@_compiled
+def value_left(offers: Offers, price: Floats) -> float:
+    """Return the value left to all contacts, if each takes the best there is at these prices.
+
+    Parameters
+    ----------
+    offers : Offers
+        What may be chosen.
+    price : ndarray of float64, shape (items,)
+        Of each item, its campaign's included.
+
+    Returns
+    -------
+    float
+        What the prices bring in is not part of it.
+    """
+    total = 0.0
+    for contact in range(len(offers.slots)):
+        begin, end = offers.start[contact], offers.start[contact + 1]
+        net = np.empty(end - begin)
+        for row in range(begin, end):
+            net[row - begin] = max(offers.value[row] - price[offers.item[row]], 0.0)
+        net.sort()
+        for place in range(offers.slots[contact]):
+            total += net[len(net) - 1 - place]
+    return total
+
+
 def opened_books(offers: Offers, market: Market) -> Books:
     """Return books in which nobody has bid.
 
@@ -280,10 +309,12 @@ def opened_books(offers: Offers, market: Market) -> Books:
         With room for as many bids for each item as there are places and rows.
     """
     demand = np.bincount(offers.item, minlength=len(market.capacity))
-    room = np.minimum(market.capacity, demand)
+    # Where there is enough for all nobody is ever outbid: no bid needs to be kept.
+    scarce = (demand > market.capacity) | (market.campaign >= 0)
+    room = np.where(scarce, np.minimum(market.capacity, demand), 0)
     begin = np.concatenate([[0], np.cumsum(room)]).astype(np.int64)
     return Books(
-        begin[:-1],
+        begin,
         np.zeros(len(room), np.int64),
         np.zeros(max(int(begin[-1]), 1)),
         np.zeros(max(int(begin[-1]), 1), np.int64),

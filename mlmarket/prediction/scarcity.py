@@ -143,7 +143,7 @@ def read_offers(
             "A row says who may get what, and what it is worth.",
             "pass three columns of one table.",
         )
-    order = np.lexsort((what, who))
+    order = _order(who, what)
     who, what = who[order], what[order]
     contacts = int(who.max(initial=-1)) + 1
     start = np.searchsorted(who, np.arange(contacts + 1)).astype(np.int64)
@@ -151,6 +151,13 @@ def read_offers(
     offers = Offers(start, who.astype(np.int32), what.astype(np.int32), worth[order], taken)
     _refuse_twice(offers)
     return order, offers
+
+
+def _order(who: Integers, what: Integers) -> Integers:
+    step = np.diff(who)
+    if bool(((step > 0) | ((step == 0) & (np.diff(what) >= 0))).all()):
+        return np.arange(len(who))
+    return np.lexsort((what, who))
 
 
 def _slots(slots: npt.ArrayLike, contacts: int) -> Integers:

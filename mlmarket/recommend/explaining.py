@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from mlmarket.recommend.fallbacks import POPULAR_BY
 from mlmarket.recommend.interactions import ITEM_ID, Interactions
 from mlmarket.recommend.reasons import REASON_CODES
 
@@ -35,7 +36,8 @@ _BY_SOURCE: Final[Mapping[str, str]] = {
     "popularity": "popular",
     "popular": "popular",
     "category": "category",
-    "segment": "popular_country",
+    "popular_by_category": "category",
+    "popular_by_country": "popular_country",
     "newest": "new",
 }
 """Codes of what needs no item of the history."""
@@ -111,8 +113,14 @@ def causes_of(
 
 def _plain_codes(slots: "Slots") -> npt.NDArray[np.int8]:
     """Return the code of each source, as long as no item of the history is named; the last one is for none."""
-    codes = [_CODES[_BY_SOURCE.get(name, "for_you")] for name in slots.sources]
+    codes = [_CODES[_code_of(name)] for name in slots.sources]
     return np.array([*codes, -1], dtype=np.int8)
+
+
+def _code_of(source: str) -> str:
+    if source.startswith(POPULAR_BY):
+        return _BY_SOURCE.get(source, "popular_segment")
+    return _BY_SOURCE.get(source, "for_you")
 
 
 def _own(item: Codes, recipients: Interactions) -> Flags:

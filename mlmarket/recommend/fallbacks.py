@@ -17,37 +17,61 @@ from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import ItemFacts
 from mlmarket.recommend.rules.slots import Fallback
 
-__all__ = ["FALLBACKS", "Fallbacks"]
+__all__ = ["FALLBACKS", "POPULAR_BY", "Fallbacks", "source_of_segment"]
 
-FALLBACKS: Final = ("category", "segment", "popular", "newest")
-"""Popular in the categories of the history, among people of the segment, with everybody; and what came last."""
-
+POPULAR_BY: Final = "popular_by_"
+"""How the fallbacks begin that are about some people or some items."""
+FALLBACKS: Final = ("popular", "newest")
+"""The others."""
 _LATELY: Final = 28.0
 _FOLD: Final = np.float32(1e-6)
 """What was popular at any time stands behind everything that is popular now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fallbacks:
-    """What fills slots, in the order of :data:`FALLBACKS`.
+def source_of_segment(column: str) -> str:
+    """Return the name of the fallback by a column of contacts, such as ``popular_by_country``.
 
     Parameters
     ----------
-    category, segment, lately, ever : generators
+    column : str
+        Of contacts.
+
+    Returns
+    -------
+    str
+        Its name.
+    """
+    return f"{POPULAR_BY}{column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fallbacks:
+    """What fills slots that the ranking leaves empty, in this order.
+
+    What is popular in the categories of the recipient's history (``popular_by_category``), among people of the same segment
+    (``popular_by_country`` and others, in the order asked), with everybody (``popular``), and what came last
+    (``newest``).
+
+    Parameters
+    ----------
+    category : CategoryPopularity
         Fitted.
-    newest : ndarray of float32, shape (items,)
-        Larger where an item was published later; above 0 for every item, so that slots are filled as long as
-        anything may be shown.
+    by_segment : mapping of str to SegmentPopularity
+        Fitted, by column of contacts.
+    popular, newest : ndarray of float32, shape (items,)
+        Larger is shown first; `newest` is above 0 for every item, so that slots are filled as long as anything may be
+        shown.
     """
 
     category: CategoryPopularity
-    segment: SegmentPopularity
-    lately: Popularity
-    ever: Popularity
+    by_segment: Mapping[str, SegmentPopularity]
+    popular: npt.NDArray[np.float32]
     newest: npt.NDArray[np.float32]
 
     @classmethod
-    def fit(cls, interactions: Interactions, facts: ItemFacts, segments: Segments) -> Self:
+    def fit(
+        cls, interactions: Interactions, facts: ItemFacts, segments: Mapping[str, Segments]
+    ) -> Self:
         """Count what is popular.
 
         Parameters
@@ -56,31 +80,31 @@ class Fallbacks:
             Everything known.
         facts : ItemFacts
             Of the catalogue.
-        segments : Segments
-            Who is alike.
+        segments : mapping of str to Segments
+            Who is alike, by column of contacts.
 
         Returns
         -------
         Self
+            Fitted.
         """
-        return cls(
-            CategoryPopularity(facts.category, half_life=_LATELY).fit(interactions),
-            SegmentPopularity(segments.contacts, segments.code, half_life=_LATELY).fit(
-                interactions
-            ),
-            Popularity(half_life=_LATELY).fit(interactions),
-            Popularity(half_life=None).fit(interactions),
-            _newest(facts),
-        )
+        lately = Popularity(half_life=_LATELY).fit(interactions).popularity_
+        ever = Popularity(half_life=None).fit(interactions).popularity_
+        by_segment = {
+            column: SegmentPopularity(one.contacts, one.code, half_life=_LATELY).fit(interactions)
+            for column, one in segments.items()
+        }
+        category = CategoryPopularity(facts.category, half_life=_LATELY).fit(interactions)
+        return cls(category, by_segment, lately + _FOLD * ever, _newest(facts))
 
-    def of(self, recipients: Interactions, segments: Segments) -> list[Fallback]:
+    def of(self, recipients: Interactions, segments: Mapping[str, Segments]) -> list[Fallback]:
         """Return the fallbacks of some recipients.
 
         Parameters
         ----------
         recipients : Interactions
             Their histories; a recipient without any has no taste for categories.
-        segments : Segments
+        segments : mapping of str to Segments
             Who is alike, tonight.
 
         Returns
@@ -90,29 +114,32 @@ class Fallbacks:
         """
         taste = self.category.scores(recipients)
         taste[np.diff(recipients.start) == 0] = 0.0
-        alike = self.segment.with_members(segments.contacts, segments.code).scores(recipients)
-        unknown = segments.of_contacts(recipients.contacts) < 0
-        alike[unknown] = 0.0
-        nobody = recipients.chunk(0, min(1, len(recipients.contacts)))
-        popular = self.lately.scores(nobody) + _FOLD * self.ever.scores(nobody)
-        scores = (taste, alike, popular.reshape(-1, len(self.newest))[:1], self.newest)
-        return [Fallback(name, one) for name, one in zip(FALLBACKS, scores, strict=True)]
+        found = [Fallback(source_of_segment("category"), taste)]
+        for column, popularity in self.by_segment.items():
+            group = segments[column].of_contacts(recipients.contacts)
+            source = source_of_segment(column)
+            found.append(Fallback(source, popularity.popularity_, group.astype(np.int64)))
+        return [*found, *map(Fallback, FALLBACKS, (self.popular, self.newest))]
 
     def to_state(self) -> dict[str, Any]:
         """Return what was learned."""
-        parts = ("category", "segment", "lately", "ever")
-        return {name: getattr(self, name).to_state() for name in parts} | {"newest": self.newest}
+        return {
+            "category": self.category.to_state(),
+            "columns": list(self.by_segment),
+            "by_segment": {name: one.to_state() for name, one in self.by_segment.items()},
+            "popular": self.popular,
+            "newest": self.newest,
+        }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Read what :meth:`to_state` gave."""
-        return cls(
-            CategoryPopularity.from_state(state["category"]),
-            SegmentPopularity.from_state(state["segment"]),
-            Popularity.from_state(state["lately"]),
-            Popularity.from_state(state["ever"]),
-            state["newest"],
-        )
+        by_segment = {
+            name: SegmentPopularity.from_state(state["by_segment"][name])
+            for name in state["columns"]
+        }
+        category = CategoryPopularity.from_state(state["category"])
+        return cls(category, by_segment, state["popular"], state["newest"])
 
 
 def _newest(facts: ItemFacts) -> npt.NDArray[np.float32]:

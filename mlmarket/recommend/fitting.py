@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from mlmarket.errors import DataContractError
+from mlmarket.errors import ConfigurationError, DataContractError
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.frames import to_arrow
 from mlmarket.recommend.identity import IdKind, kind_of
 from mlmarket.recommend.interactions import ITEM_ID, Interactions
 from mlmarket.recommend.items import ItemFacts, catalogue
+from mlmarket.recommend.reading import days
 from mlmarket.recommend.recipients import contacts_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Material", "Segments", "read_material"]
+__all__ = ["Material", "Segments", "placed_in", "read_material"]
 
 _INTERACTIONS: Final = "interactions"
 _ITEMS: Final = "items"
@@ -70,15 +71,18 @@ def read_material(
     DataContractError
         Where rows cannot be used, or there are none.
     """
-    rows = to_arrow(interactions, name=_INTERACTIONS)
+    rows = None
+    if not isinstance(interactions, Interactions):
+        rows = to_arrow(interactions, name=_INTERACTIONS)
     kinds = tuple(
-        kind_of(rows, column, name=_INTERACTIONS) or IdKind(column, False, _INTERACTIONS)  # noqa: FBT003
+        (None if rows is None else kind_of(rows, column, name=_INTERACTIONS))
+        or IdKind(column, False, _INTERACTIONS)  # noqa: FBT003
         for column in (CONTACT_ID, ITEM_ID)
     )
     about = None if items is None else to_arrow(items, name=_ITEMS)
     if about is not None:
         kinds[1].require(kind_of(about, ITEM_ID, name=_ITEMS))
-    known = Interactions.from_frame(rows, as_of=as_of)
+    known = _known(interactions, rows, as_of)
     if not len(known):
         raise DataContractError(
             f"Table '{_INTERACTIONS}' has no row to learn from"
@@ -89,6 +93,43 @@ def read_material(
     known = in_catalogue(known, catalogue(known.items, about))
     facts = ItemFacts.from_frame(about, known.items)
     return Material(known, facts, contacts_table(contacts, kinds=kinds[:1]), (kinds[0], kinds[1]))
+
+
+def _known(interactions: object, rows: "pa.Table | None", as_of: datetime | None) -> Interactions:
+    """Return what was known; interactions that were read before are known at their own instant."""
+    if not isinstance(interactions, Interactions):
+        return Interactions.from_frame(rows, as_of=as_of)
+    if interactions.timed and as_of is not None and interactions.now > days(as_of):
+        raise ConfigurationError(
+            "The interactions are looked at from an instant after as_of.",
+            "Rows after the night that is asked about would be learned from.",
+            "read them as of the same instant, or pass interactions.before(…).",
+        )
+    return interactions
+
+
+def placed_in(history: Interactions, items: "pa.StringArray") -> Interactions:
+    """Return histories in another catalogue, without rows about items that are not in it.
+
+    Parameters
+    ----------
+    history : Interactions
+        In any catalogue.
+    items : pyarrow.StringArray
+        The other one, ascending.
+
+    Returns
+    -------
+    Interactions
+        With other places for the same items.
+    """
+    import pyarrow.compute as pc
+
+    if history.items.equals(items):
+        return history
+    place = pc.index_in(history.items, value_set=items).fill_null(-1).to_numpy(zero_copy_only=False)
+    item = place.astype(np.int32)[history.item]
+    return replace(history, items=items, item=item).rows(item >= 0)
 
 
 def in_catalogue(interactions: Interactions, items: "pa.StringArray") -> Interactions:

@@ -255,6 +255,8 @@ def _read(table: "pa.Table", name: str, kind: Kind) -> "pa.Array":
             values = values.cast(pa.timestamp("us"))
         if types.is_timestamp(values.type) and values.type.tz is None:
             values = pc.assume_timezone(values, "UTC")
+        if kind is Kind.BOOLEAN and _is_number(values.type):
+            values = pc.greater(values, 0)  # pieces: what is oversold is not there
         read = values.cast(_type(kind), safe=kind is not Kind.TIME)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ConfigurationError(
@@ -264,6 +266,13 @@ def _read(table: "pa.Table", name: str, kind: Kind) -> "pa.Array":
         ) from error
     # a price that is not a number is a price that is not known
     return pc.if_else(pc.is_finite(read), read, None) if kind is Kind.MONEY else read
+
+
+def _is_number(kind: "pa.DataType") -> bool:
+    import pyarrow.types as types
+
+    tests = (types.is_integer, types.is_floating, types.is_decimal)
+    return any(found(kind) for found in tests)
 
 
 def _pairs(table: "pa.Table", name: str) -> "list[tuple[Codes, pa.StringArray]]":

@@ -7,7 +7,7 @@ digest of every file: half of one training with half of another is refused.
 import hashlib
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -55,8 +55,8 @@ class Learned:
         Of everybody it learned from.
     contacts : pyarrow.Table or None
         Facts about contacts.
-    segments : pyarrow.StringArray
-        Names of segments.
+    segments : mapping of str to pyarrow.StringArray
+        Names of segments, by column of contacts.
     kinds : tuple of IdKind
         What ids are made of.
     as_of : datetime or None
@@ -69,12 +69,19 @@ class Learned:
     facts: ItemFacts
     histories: Interactions
     contacts: "pa.Table | None"
-    segments: "pa.StringArray"
+    segments: "Mapping[str, pa.StringArray]"
     kinds: tuple[IdKind, IdKind]
     as_of: datetime | None
 
 
-def keep(learned: Learned, folder: Path, kind: str, parameters: Mapping[str, object]) -> None:
+def keep(
+    learned: Learned,
+    folder: Path,
+    kind: str,
+    parameters: Mapping[str, object],
+    *,
+    histories: bool = True,
+) -> None:
     """Write what was learned.
 
     Parameters
@@ -87,9 +94,13 @@ def keep(learned: Learned, folder: Path, kind: str, parameters: Mapping[str, obj
         Name of the class that reads it.
     parameters : mapping of str to object
         Its arguments, as plain values.
+    histories : bool, default True
+        Whether the histories are written, and what is known of contacts.
     """
     import pyarrow.parquet as pq
 
+    if not histories:
+        learned = replace(learned, histories=learned.histories.chunk(0, 0), contacts=None)
     folder.mkdir(parents=True, exist_ok=True)
     write_state(_state(learned), folder, _MODEL)
     pq.write_table(learned.facts.table, folder / _ITEMS)
@@ -147,7 +158,7 @@ def read_kept(folder: Path, kind: str) -> tuple[Learned, dict[str, Any]]:
         facts=facts,
         histories=_histories(pq.read_table(folder / _HISTORIES), facts, state["now"]),
         contacts=pq.read_table(contacts) if contacts.exists() else None,
-        segments=_texts(state["segments"]),
+        segments={column: _texts(names) for column, names in state["segments"]},
         kinds=_kinds(state["kinds"]),
         as_of=None if as_of is None else datetime.fromisoformat(as_of),
     )
@@ -180,7 +191,7 @@ def _state(learned: Learned) -> dict[str, Any]:
         "ranking": model_to_state(learned.model),
         "fallbacks": learned.fallbacks.to_state(),
         "probability": None if learned.probability is None else learned.probability.to_state(),
-        "segments": learned.segments.to_pylist(),
+        "segments": [[column, names.to_pylist()] for column, names in learned.segments.items()],
         "kinds": [[kind.column, kind.integer, kind.table] for kind in learned.kinds],
         "now": learned.histories.now,
     }

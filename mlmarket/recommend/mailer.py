@@ -111,22 +111,21 @@ def mailer_table(
         contacts = pc.unique(who)
         contacts = contacts.take(pc.sort_indices(contacts))
     rank = _ranks(table)
-    item = _places(what, facts)
+    item = np.append(_places(what, facts), -1)  # the last one is that of no row
     person = pc.fill_null(pc.index_in(who, value_set=contacts), -1).to_numpy()
     rows = np.flatnonzero((rank <= k) & (person >= 0))
     row_of = np.full((len(contacts), k), -1, dtype=np.int64)
     row_of[person[rows], rank[rows] - 1] = rows
     _refuse_two(row_of, rows, who, rank)
-    columns = {
-        "id": what,
-        **{part: _facts(facts, part).take(pa.array(item)) for part in _FACTS},
-        "reason": _reasons(table),
-    }
+    shown = {"id": facts.ids, **{part: _facts(facts, part) for part in _FACTS}}
+    reasons = _reasons(table)
     wide = [contacts]
     for field in list(schema)[1:]:
         _, slot, part = field.name.split("_")
-        place = row_of[:, int(slot) - 1]
-        wide.append(columns[part].take(pa.array(place, mask=place < 0)))
+        row = row_of[:, int(slot) - 1]
+        place = row if part == "reason" else item[row]
+        values = reasons if part == "reason" else shown[part]
+        wide.append(values.take(pa.array(place, mask=place < 0)))
     return pa.Table.from_arrays(wide, schema=schema)
 
 

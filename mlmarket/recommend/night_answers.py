@@ -152,12 +152,16 @@ def _items(long: "pa.Table", found: "Recommendations") -> "pa.Table":
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from mlmarket.recommend.fallbacks import FALLBACKS
+    from mlmarket.recommend.fallbacks import FALLBACKS, POPULAR_BY
 
     history = found.history.combine_chunks()
     place = pc.index_in(long.column(CONTACT_ID), value_set=_who(history))
     occasions = history.column("occasions").combine_chunks().take(place.combine_chunks())
     source = long.column("source")
+    by_fallback = pc.or_(
+        pc.is_in(source, value_set=pa.array(FALLBACKS)),
+        pc.starts_with(source, pattern=POPULAR_BY),
+    )
     return pa.table(
         {
             CONTACT_ID: long.column(CONTACT_ID),
@@ -168,7 +172,7 @@ def _items(long: "pa.Table", found: "Recommendations") -> "pa.Table":
             "due_date": long.column("due_date").cast(pa.timestamp("us")),
             "reason": long.column("reason"),
             "source": source,
-            "by_fallback": pc.is_in(source, value_set=pa.array(FALLBACKS)),
+            "by_fallback": by_fallback,
             "occasions": occasions.cast(pa.int64()),
         }
     )

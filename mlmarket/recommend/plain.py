@@ -4,22 +4,25 @@ Two rules that need no learning: what somebody had most often, then what is popu
 model has to beat them, and where it does not, they answer.
 """
 
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from mlmarket.market.columns import CONTACT_ID
+from mlmarket.market.time import parse_duration
 from mlmarket.recommend.fallbacks import Fallbacks
-from mlmarket.recommend.fitting import Segments, in_catalogue
+from mlmarket.recommend.fitting import in_catalogue, placed_in
 from mlmarket.recommend.generators.history import History
 from mlmarket.recommend.generators.popularity import Popularity
 from mlmarket.recommend.generators.selection import largest
 from mlmarket.recommend.histories import histories_of
 from mlmarket.recommend.interactions import ITEM_ID, Interactions
 from mlmarket.recommend.items import ItemFacts, catalogue
+from mlmarket.recommend.probability import SlotProbability
 from mlmarket.recommend.ranking.ranked import Ranked
 from mlmarket.recommend.reasons import ReasonTexts
 from mlmarket.recommend.recommendations import Recommendations
@@ -31,12 +34,17 @@ if TYPE_CHECKING:
 
     from mlmarket.recommend.rules import Slots
 
+Scores = npt.NDArray[np.float32]
+
 __all__ = ["PERSONAL", "POPULAR", "PlainRecommender"]
 
 PERSONAL: Final = "personal_frequency"
 POPULAR: Final = "popularity"
 _CHUNK: Final = 512
 _SPARE: Final = 3
+_SHOWN: Final = 10
+_REHEARSED: Final = 4_000
+_DAY: Final = timedelta(days=1)
 _BEHIND: Final = np.float32(1e-4)
 """What is popular stands behind everything that somebody had."""
 _STATE: Final = "plain"
@@ -48,6 +56,7 @@ class _Learned:
     facts: ItemFacts
     popularity: Popularity
     fallbacks: Fallbacks
+    probability: SlotProbability | None
 
 
 class PlainRecommender:
@@ -57,12 +66,17 @@ class PlainRecommender:
     ----------
     personal : bool, default True
         Whether what somebody had most often comes first.
+    horizon : str, default "30D"
+        Within which time something counts as taken, where a chance of it is told.
     rules : Rules, optional
         Which items may be shown to whom.
     """
 
-    def __init__(self, *, personal: bool = True, rules: Rules | None = None) -> None:
+    def __init__(
+        self, *, personal: bool = True, horizon: str = "30D", rules: Rules | None = None
+    ) -> None:
         self.personal = personal
+        self.horizon = horizon
         self.rules = rules
         self._learned: _Learned | None = None
 
@@ -97,29 +111,54 @@ class PlainRecommender:
         _ = contacts, as_of
         known = in_catalogue(interactions, catalogue(interactions.items, items))
         facts = ItemFacts.from_frame(items, known.items)
-        nobody = Segments.of(None, "country")
         self._learned = _Learned(
-            facts, Popularity().fit(known), Fallbacks.fit(known, facts, nobody)
+            facts,
+            Popularity().fit(known),
+            Fallbacks.fit(known, facts, {}),
+            self._rehearsed(known),
         )
         return self
 
+    def _rehearsed(self, known: Interactions) -> SlotProbability | None:
+        """Learn how likely what it would have shown one horizon ago was taken since."""
+        start = known.now - parse_duration(self.horizon) / _DAY
+        then, since = known.before(start), known.rows(known.at > start)
+        people = np.flatnonzero(np.diff(then.start) > 0)
+        if not len(people):
+            return None
+        people = people[np.unique(np.linspace(0, len(people) - 1, _REHEARSED).astype(np.int64))]
+        recipients, came = then.take(people), since.take(people)
+        scores, _ = self._scores(recipients, Popularity().fit(then))
+        item, score = largest(scores, _SHOWN)
+        size = len(known.items)
+        taken = came.contact.astype(np.int64) * size + came.item
+        hit = np.isin(np.arange(len(item))[:, None] * size + item, taken) & (item >= 0)
+        return SlotProbability.fit(recipients, item, score, hit)
+
+    def _scores(self, recipients: Interactions, popularity: Popularity) -> tuple[Scores, Scores]:
+        """Return all scores, and how much of each is the recipient's own."""
+        own = np.zeros((len(recipients.contacts), len(recipients.items)), dtype=np.float32)
+        if self.personal:
+            own = History(power=0.0, half_life=None).fit(recipients).scores(recipients)
+        return own + _BEHIND * popularity.scores(recipients), own
+
     def recommend(
         self,
-        contacts: "pa.StringArray",
+        contacts: "pa.Table",
         k: int = 10,
         *,
         history: Interactions,
-        exclude: str = "none",
+        exclude: Literal["seen", "none"] = "none",
         eligible: "pa.StringArray | None" = None,
-        due: object | None = None,
+        due: object = None,
         as_of: datetime | None = None,
     ) -> Recommendations:
         """Return items for contacts.
 
         Parameters
         ----------
-        contacts : pyarrow.StringArray
-            Whom.
+        contacts : pyarrow.Table
+            Whom, by ``contact_id``.
         k : int, default 10
             Slots of each.
         history : Interactions
@@ -129,14 +168,14 @@ class PlainRecommender:
         eligible : pyarrow.StringArray, optional
             Only these items.
         due : frame, optional
-            Not looked at.
+            Not looked at: a rule is to stay as simple as it is.
         as_of : datetime, optional
             Tonight.
 
         Returns
         -------
         Recommendations
-            Without probabilities: a rule tells none.
+            With the chances that such items had one horizon ago.
         """
         import pyarrow as pa
 
@@ -146,10 +185,11 @@ class PlainRecommender:
         rules = (self.rules or Rules()).compile(
             learned.facts, None, as_of=as_of, tables=RuleTables(eligible=only)
         )
-        known = _places_in(history, learned.facts.ids)
+        people = contacts.column(CONTACT_ID).combine_chunks()
+        known = placed_in(history, learned.facts.ids)
         parts = [
-            self._answer(histories_of(contacts.slice(first, _CHUNK), known), rules, exclude, k)
-            for first in range(0, max(len(contacts), 1), _CHUNK)
+            self._answer(histories_of(people.slice(first, _CHUNK), known), rules, exclude, k)
+            for first in range(0, max(len(people), 1), _CHUNK)
         ]
         items, short, lengths = (pa.concat_tables([one[n] for one in parts]) for n in range(3))
         return Recommendations(items, short, lengths)
@@ -158,24 +198,25 @@ class PlainRecommender:
         self,
         recipients: Interactions,
         rules: CompiledRules,
-        exclude: Any,
+        exclude: Literal["seen", "none"],
         k: int,
     ) -> "tuple[pa.Table, pa.Table, pa.Table]":
         learned = self._require_learned()
         allowed = rules.allowed(recipients, exclude=exclude)
-        own = np.zeros(allowed.shape, dtype=np.float32)
-        if self.personal:
-            own = History(power=0.0, half_life=None).fit(recipients).scores(recipients)
-        scores = own + _BEHIND * learned.popularity.scores(recipients)
+        scores, own = self._scores(recipients, learned.popularity)
         item, score = largest(np.where(allowed, scores, np.float32(0.0)), _SPARE * k)
         had = np.take_along_axis(own, np.maximum(item, 0), axis=1) > 0
         source = np.where(item < 0, -1, np.where(had, 0, 1)).astype(np.int8)
         ranked = Ranked(
             recipients.contacts, recipients.items, item, score, source, (PERSONAL, POPULAR)
         )
-        fallbacks = learned.fallbacks.of(recipients, Segments.of(None, "country"))
+        fallbacks = learned.fallbacks.of(recipients, {})
         slots = rules.fill(ranked, recipients, allowed, k, fallbacks=fallbacks)
-        return _long_form(slots), slots.short, slots.history
+        chance = np.full(slots.item.shape, np.nan)
+        if learned.probability is not None:
+            told = np.where(slots.source < len(ranked.sources), slots.score, np.float32("nan"))
+            chance = learned.probability.predict(recipients, slots.item, told)
+        return _long_form(slots, chance), slots.short, slots.history
 
     def save(self, folder: Path) -> None:
         """Write what was counted.
@@ -190,6 +231,8 @@ class PlainRecommender:
         learned = self._require_learned()
         state = {
             "personal": self.personal,
+            "horizon": self.horizon,
+            "probability": None if learned.probability is None else learned.probability.to_state(),
             "popularity": learned.popularity.to_state(),
             "fallbacks": learned.fallbacks.to_state(),
         }
@@ -216,11 +259,13 @@ class PlainRecommender:
 
         state = read_state(folder, _STATE)
         table = pq.read_table(folder / _ITEMS)
-        found = cls(personal=state["personal"], rules=rules)
+        found = cls(personal=state["personal"], horizon=state["horizon"], rules=rules)
+        chance = state["probability"]
         found._learned = _Learned(
             ItemFacts(table.column(ITEM_ID).combine_chunks(), table),
             Popularity.from_state(state["popularity"]),
             Fallbacks.from_state(state["fallbacks"]),
+            None if chance is None else SlotProbability.from_state(chance),
         )
         return found
 
@@ -232,16 +277,7 @@ class PlainRecommender:
         return self._learned
 
 
-def _places_in(history: Interactions, items: "pa.StringArray") -> Interactions:
-    """Return histories in another catalogue, without rows about items that are not in it."""
-    import pyarrow.compute as pc
-
-    place = pc.index_in(history.items, value_set=items).fill_null(-1).to_numpy()
-    item = place.astype(np.int32)[history.item]
-    return replace(history, items=items, item=item).rows(item >= 0)
-
-
-def _long_form(slots: "Slots") -> "pa.Table":
+def _long_form(slots: "Slots", chance: npt.NDArray[np.float64]) -> "pa.Table":
     import pyarrow as pa
 
     recipient, place = np.nonzero(slots.item >= 0)
@@ -256,7 +292,7 @@ def _long_form(slots: "Slots") -> "pa.Table":
             ITEM_ID: slots.items.take(pa.array(item)),
             "rank": pa.array((place + 1).astype(np.int32)),
             "score": pa.array(slots.score[recipient, place], from_pandas=True),
-            "probability": pa.nulls(len(item), pa.float64()),
+            "probability": pa.array(chance[recipient, place], from_pandas=True),
             "due_date": pa.nulls(len(item), pa.date32()),
             "reason": ReasonTexts().write(reasons),
             "source": pa.array(names.astype(object), pa.string()),

@@ -15,7 +15,7 @@ from mlmarket.market.time import to_utc
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["days", "ids", "occasions_back", "read_interactions"]
+__all__ = ["days", "ids", "numbers_of", "occasions_back", "read_interactions"]
 
 _ITEM: Final = "item_id"
 _ORDER: Final = "order"
@@ -189,7 +189,7 @@ def _times(table: "pa.Table", as_of: datetime | None) -> tuple[npt.NDArray[np.fl
             "What comes next depends on what came last.",
             suggestion(OCCURRED_AT, table.column_names),
         )
-    return _numbers(table, _ORDER), float("nan")
+    return numbers_of(table, _ORDER, name=_TABLE), float("nan")
 
 
 def _days_of(table: "pa.Table") -> npt.NDArray[np.float64]:
@@ -215,22 +215,43 @@ def _days_of(table: "pa.Table") -> npt.NDArray[np.float64]:
     return cast("npt.NDArray[np.float64]", whole.to_numpy(zero_copy_only=False) / _DAY_US)
 
 
-def _numbers(table: "pa.Table", column: str) -> npt.NDArray[np.float64]:
+def numbers_of(table: "pa.Table", column: str, *, name: str) -> npt.NDArray[np.float64]:
+    """Return a column of numbers.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        With the column.
+    column, name : str
+        Its name, and the table's, for messages.
+
+    Returns
+    -------
+    ndarray of float64, shape (rows,)
+        All finite.
+
+    Raises
+    ------
+    ConfigurationError
+        Where there is no such column, or it holds no numbers.
+    DataContractError
+        Where one is missing.
+    """
     import pyarrow as pa
 
-    values = _column(table, column, _TABLE, "")
+    values = _column(table, column, name, "It is compared and added up.")
     try:
         numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ConfigurationError(
-            f"Column '{column}' of table '{_TABLE}' holds {values.type}, which is no number.",
+            f"Column '{column}' of table '{name}' holds {values.type}, which is no number.",
             "It is compared and added up.",
             f"convert it first, such as pandas.to_numeric(frame['{column}']).",
         ) from error
     bad = np.flatnonzero(~np.isfinite(numbers))
     if len(bad):
         raise DataContractError(
-            f"Column '{column}' of table '{_TABLE}' is missing or not finite in {len(bad):,} rows.",
+            f"Column '{column}' of table '{name}' is missing or not finite in {len(bad):,} rows.",
             "It is compared and added up.",
             "fill it or leave these rows out.",
         )
@@ -240,7 +261,7 @@ def _numbers(table: "pa.Table", column: str) -> npt.NDArray[np.float64]:
 def _weights(table: "pa.Table") -> npt.NDArray[np.float64]:
     if _WEIGHT not in table.column_names:
         return np.ones(table.num_rows)
-    weight = _numbers(table, _WEIGHT)
+    weight = numbers_of(table, _WEIGHT, name=_TABLE)
     below = np.flatnonzero(weight < 0)
     if len(below):
         who = table.column(CONTACT_ID)[int(below[0])].as_py()

@@ -1,19 +1,20 @@
 """What to show each person, exactly k, with a reason?"""
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self, TypedDict, Unpack
 
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.market.frames import to_arrow
 from mlmarket.market.time import parse_duration
-from mlmarket.recommend.answers import Counter, answered
+from mlmarket.recommend.answers import Counter, Queue, allotted, answered
 from mlmarket.recommend.due import DueItems
+from mlmarket.recommend.exploration import Exploration, cold_items
 from mlmarket.recommend.fallbacks import Fallbacks
-from mlmarket.recommend.fitting import Segments, read_material
+from mlmarket.recommend.fitting import Segments, placed_in, read_material
 from mlmarket.recommend.histories import joined
 from mlmarket.recommend.identity import IdKind, kind_of
 from mlmarket.recommend.interactions import Interactions
@@ -28,6 +29,7 @@ from mlmarket.recommend.reasons import ReasonTexts
 from mlmarket.recommend.recipients import as_item_frame, asked_contacts, contacts_table
 from mlmarket.recommend.recommendations import Recommendations
 from mlmarket.recommend.rules import Rules, RuleTables
+from mlmarket.recommend.scarce import Allotment, read_stock
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,6 +41,8 @@ _EXCLUDES: Final = ("seen", "none")
 _PART: Final = 20_000
 """Recipients whose answers are in memory at once."""
 _DAY: Final = timedelta(days=1)
+_NO_NIGHT: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Where only an order is known, one draw holds for all nights."""
 
 
 class Tonight(TypedDict, total=False):
@@ -48,6 +52,7 @@ class Tonight(TypedDict, total=False):
     ----------
     history : frame
         Fresher interactions than those learned from, also of new contacts; they count without another fit.
+        :class:`Interactions` are taken as the whole histories, in place of those learned from.
     exclude : {"seen", "none"} or frame
         Whether items of the history are left out, by default they are; a frame of ``contact_id, item_id`` names
         what is left out, and nothing else is.
@@ -56,6 +61,9 @@ class Tonight(TypedDict, total=False):
     due : frame
         ``contact_id, item_id, due_date, probability`` of what is used up, see :func:`mlmarket.churn.due_items`;
         these items may come back whatever `exclude` says of the history.
+    stock : frame
+        ``item_id, capacity``: to how many of those asked for an item may be shown at most. Who would lose most
+        without it gets it; no capacity is ever exceeded.
     tables : RuleTables
         Carts, consents, and what is blocked or pinned for single contacts.
     as_of : datetime
@@ -69,6 +77,7 @@ class Tonight(TypedDict, total=False):
     exclude: object
     eligible: object
     due: object
+    stock: object
     tables: RuleTables
     as_of: datetime
     check_reasons: bool
@@ -87,11 +96,15 @@ class Recommender:
     ranker : {"auto", "lambdarank", "blend"}, default "auto"
         What orders candidates; by default trees where there are labels enough and they win on a later window, else
         weights of the generators.
-    segment : str, default "country"
-        Column of contacts that says who is alike: what is popular there comes first for people of whom nothing
-        else is known.
+    segments : sequence of str, default ("country",)
+        Columns of contacts that say who is alike, such as ``("acquisition_source", "country")``: what is popular
+        there comes first, in this order, for people of whom nothing else is known. Columns that are not there are
+        passed over.
     texts : ReasonTexts, optional
         The words of reasons; by default English.
+    exploration : Exploration, optional
+        Shows some recipients an item in one slot that hardly anybody has touched, drawn with a known chance; by
+        default nothing is drawn.
     workers : int, optional
         Threads; by default one a core. Answers are the same with any number.
     random_state : int, default 0
@@ -118,14 +131,15 @@ class Recommender:
     ['y']
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each has a default that suits most
         self,
         *,
         horizon: str = "30D",
         rules: Rules | None = None,
         ranker: Literal["auto", "lambdarank", "blend"] = "auto",
-        segment: str = "country",
+        segments: Sequence[str] = ("country",),
         texts: ReasonTexts | None = None,
+        exploration: Exploration | None = None,
         workers: int | None = None,
         random_state: int = 0,
     ) -> None:
@@ -145,8 +159,9 @@ class Recommender:
         self.horizon = horizon
         self.rules = rules
         self.ranker: Literal["auto", "lambdarank", "blend"] = ranker
-        self.segment = segment
+        self.segments = tuple([segments] if isinstance(segments, str) else segments)
         self.texts = texts
+        self.exploration = exploration
         self.workers = workers
         self.random_state = random_state
         self._learned: Learned | None = None
@@ -173,7 +188,7 @@ class Recommender:
 
         Parameters
         ----------
-        interactions : pandas.DataFrame, polars.DataFrame or pyarrow.Table
+        interactions : pandas.DataFrame, polars.DataFrame, pyarrow.Table or Interactions
             ``contact_id, item_id`` and ``occurred_at`` (UTC where it has no zone), or ``order`` where no times are
             known; ``weight`` where rows do not count alike.
         items : frame, optional
@@ -199,7 +214,7 @@ class Recommender:
         material = read_material(interactions, items, contacts, as_of=as_of)
         model = self._model(material.interactions, material.facts)
         model.fit(material.interactions, material.facts)
-        segments = Segments.of(material.contacts, self.segment)
+        segments = _segments(material.contacts, self.segments)
         self._learned = Learned(
             model=model,
             fallbacks=Fallbacks.fit(material.interactions, material.facts, segments),
@@ -207,7 +222,7 @@ class Recommender:
             facts=material.facts,
             histories=material.interactions,
             contacts=material.contacts,
-            segments=segments.names,
+            segments={column: one.names for column, one in segments.items()},
             kinds=material.kinds,
             as_of=as_of,
         )
@@ -236,7 +251,7 @@ class Recommender:
         k : int, default 10
             Slots of each.
         **tonight : Tonight
-            What is known and asked tonight: ``history``, ``exclude``, ``eligible``, ``due``, ``tables``, ``as_of``,
+            What is known and asked tonight: ``history``, ``exclude``, ``eligible``, ``due``, ``stock``, ``tables``, ``as_of``,
             ``check_reasons``; see :class:`Tonight`.
 
         Returns
@@ -252,7 +267,7 @@ class Recommender:
             Where rows cannot be used.
         """
         asked = self._asked(contacts, k, tonight)
-        return asked.answer(0, len(asked.contacts))
+        return asked.answer(0, len(asked.queue.contacts))
 
     def recommend_batches(
         self, contacts: object | None = None, k: int = 10, **tonight: Unpack[Tonight]
@@ -274,18 +289,21 @@ class Recommender:
             Of at most 20,000 recipients, in the order asked.
         """
         asked = self._asked(contacts, k, tonight)
-        for first in range(0, len(asked.contacts), _PART):
-            yield asked.answer(first, _PART)
+        for first in range(0, len(asked.queue.contacts), _PART):
+            yield asked.answer(first, first + _PART)
 
-    def save(self, folder: Path) -> None:
-        """Write what was learned, the histories with it: no pickle.
+    def save(self, folder: Path, *, histories: bool = True) -> None:
+        """Write what was learned: no pickle.
 
         Parameters
         ----------
         folder : Path
             Made where it does not exist.
+        histories : bool, default True
+            Whether the histories are written too. Without them, whoever is asked about needs ``history``.
         """
-        keep(self._require_learned(), Path(folder), type(self).__name__, self.parameters)
+        learned, kind = self._require_learned(), type(self).__name__
+        keep(learned, Path(folder), kind, self.parameters, histories=histories)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -308,10 +326,12 @@ class Recommender:
         """
         learned, parameters = read_kept(Path(folder), cls.__name__)
         rules, texts = parameters.pop("rules"), parameters.pop("texts")
+        exploration = parameters.pop("exploration")
         found = cls(
             **parameters,
             rules=None if rules is None else Rules.from_mapping(rules),
             texts=None if texts is None else ReasonTexts.from_mapping(texts),
+            exploration=None if exploration is None else Exploration(**exploration),
         )
         found._learned = learned
         return found
@@ -323,7 +343,8 @@ class Recommender:
             "horizon": self.horizon,
             "rules": None if self.rules is None else self.rules.to_mapping(),
             "ranker": self.ranker,
-            "segment": self.segment,
+            "segments": list(self.segments),
+            "exploration": None if self.exploration is None else asdict(self.exploration),
             "texts": None if self.texts is None else self.texts.to_mapping(),
             "workers": self.workers,
             "random_state": self.random_state,
@@ -355,7 +376,10 @@ class Recommender:
             rules=rules.compile(learned.facts, known, as_of=as_of or learned.as_of, tables=tables),
             facts=learned.facts,
             fallbacks=learned.fallbacks,
-            segments=Segments.of(known, self.segment, learned.segments),
+            segments={
+                column: Segments.of(known, column, names)
+                for column, names in learned.segments.items()
+            },
             texts=ReasonTexts() if self.texts is None else self.texts,
             probability=learned.probability,
             due=None if due is None else DueItems.read(due, learned.facts.ids, kinds=learned.kinds),
@@ -363,9 +387,16 @@ class Recommender:
             k=k,
             checked=tonight.get("check_reasons", True),
             horizon_days=learned.model.horizon,
+            exploration=self.exploration,
+            weight=cold_items(learned.histories),
+            night=(as_of or learned.as_of or _NO_NIGHT).date(),
         )
-        workers = self.workers or os.cpu_count() or 1
-        return _Asked(counter, people, histories, learned.kinds, workers)
+        queue = Queue(people, histories, self.workers or os.cpu_count() or 1)
+        allotment = None
+        if "stock" in tonight:
+            capacity = read_stock(tonight["stock"], learned.facts.ids)
+            allotment = allotted(counter, queue, capacity)
+        return _Asked(counter, queue, allotment, learned.kinds)
 
     def _require_learned(self) -> Learned:
         if self._learned is None:
@@ -380,15 +411,13 @@ class _Asked:
     """A question that is ready to be answered, part by part."""
 
     counter: Counter
-    contacts: "pa.StringArray"
-    histories: Interactions
+    queue: Queue
+    allotment: Allotment | None
     kinds: tuple[IdKind, IdKind]
-    workers: int
 
-    def answer(self, first: int, count: int) -> Recommendations:
+    def answer(self, first: int, last: int) -> Recommendations:
         """Answer for some of the contacts."""
-        some = self.contacts.slice(first, count)
-        found = answered(self.counter, some, self.histories, workers=self.workers)
+        found = answered(self.counter, self.queue, first, last, allotment=self.allotment)
         return found.with_ids(*self.kinds)
 
 
@@ -406,6 +435,8 @@ def _histories(learned: Learned, fresh: object | None, as_of: datetime | None) -
     known = learned.histories
     if fresh is None:
         return known if as_of is None or not known.timed else known.seen_from(days(as_of))
+    if isinstance(fresh, Interactions):
+        return placed_in(fresh, known.items)
     read = Interactions.from_frame(fresh, as_of=as_of, items=known.items)
     table = to_arrow(fresh, name="history")
     for kind in learned.kinds:
@@ -431,6 +462,13 @@ def _people(
         if told is not None and told.num_columns > 1:
             return people, told
     return people, learned.contacts
+
+
+def _segments(contacts: "pa.Table | None", columns: Sequence[str]) -> dict[str, Segments]:
+    if contacts is None:
+        return {}
+    there = [column for column in columns if column in contacts.column_names]
+    return {column: Segments.of(contacts, column) for column in there}
 
 
 def _excluded(tonight: Tonight) -> tuple[Literal["seen", "none"], RuleTables]:

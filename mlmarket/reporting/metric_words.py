@@ -61,6 +61,14 @@ METRICS: Final[Mapping[str, MetricWords]] = MappingProxyType(
             "how far the sum lay above (+) or below (-) what came",
             _a_place_of_percent,
         ),
+        "ndcg_loss": MetricWords(
+            "Order missed (1 - NDCG@10)",
+            "0 where ten shown items begin with all that was taken; lower is better",
+            decimals,
+        ),
+        "hit_rate": MetricWords(
+            "Hit in ten", "people who took at least one of the ten items", _a_place_of_percent
+        ),
         "mae_days": MetricWords("Days off", "mean days between the date and the order", count),
     }
 )

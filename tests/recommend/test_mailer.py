@@ -67,6 +67,10 @@ def test_who_got_nothing_has_a_row_where_asked_for():
     assert table.column("contact_id").to_pylist() == ["z", "b"]
     assert table.column("rec_1_id").to_pylist() == [None, "i1"]
     assert table.column("rec_3_id").to_pylist() == [None, None]
+    nothing = mailer_table(LONG.slice(0, 0), FACTS, k=1, contacts=pa.array(["z"]))
+    assert nothing.to_pylist() == [
+        {name: "z" if name == "contact_id" else None for name in mailer_schema(1).names}
+    ]
 
 
 def test_addresses_that_are_none_of_the_web_are_left_out():

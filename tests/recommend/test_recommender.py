@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
 from mlmarket.errors import ConfigurationError, DataContractError
-from mlmarket.recommend import Recommender, Rules, RuleTables
+from mlmarket.recommend import Exploration, Recommender, Rules, RuleTables
 from mlmarket.recommend.reasons import ReasonTexts
 
 NIGHT = datetime(2026, 6, 1, tzinfo=UTC)
@@ -341,3 +341,62 @@ def test_a_file_that_was_changed_is_refused(fitted, tmp_path):
     path.write_text(path.read_text().replace("blend", "blond", 1))
     with pytest.raises(ConfigurationError, match="not the one its card describes"):
         Recommender.load(tmp_path)
+
+
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    pieces=st.dictionaries(st.integers(0, 35), st.integers(0, 20), min_size=1), k=st.integers(1, 8)
+)
+def test_no_more_is_shown_than_there_is(fitted, shop, pieces, k):
+    names = shop[1]["item_id"].iloc[list(pieces)]
+    stock = pd.DataFrame({"item_id": names, "capacity": list(pieces.values())})
+    found = fitted.recommend(k=k, stock=stock, check_reasons=False).to_frame()
+    shown = found["item_id"].value_counts()
+    for item, most in zip(stock["item_id"], stock["capacity"], strict=True):
+        assert shown.get(item, 0) <= most
+    assert (found.groupby("contact_id").size() == k).mean() > 0.5
+
+
+def test_what_is_scarce_goes_to_those_who_want_it_most(fitted):
+    free = fitted.recommend(k=1).to_frame().set_index("contact_id")
+    wanted = free["item_id"].value_counts().index[0]
+    stock = pd.DataFrame({"item_id": [wanted], "capacity": [3]})
+    found = fitted.recommend(k=1, stock=stock).to_frame()
+    got = found.loc[found["item_id"] == wanted, "contact_id"]
+    assert len(got) == 3
+    others = free.index[(free["item_id"] == wanted) & ~free.index.isin(got)]
+    assert free.loc[got, "probability"].mean() > free.loc[others, "probability"].mean()
+
+
+def test_parts_share_what_is_scarce(fitted, monkeypatch):
+    from mlmarket.recommend import recommender
+
+    stock = pd.DataFrame({"item_id": ["A0-05", "A1-05"], "capacity": [2, 5]})
+    whole = fitted.recommend(k=2, stock=stock).to_arrow()
+    monkeypatch.setattr(recommender, "_PART", 100)
+    parts = list(fitted.recommend_batches(k=2, stock=stock))
+    assert len(parts) > 1
+    assert pa.concat_tables([part.to_arrow() for part in parts]).equals(whole)
+
+
+def test_a_few_are_shown_something_new_with_a_known_chance(shop):
+    rows, items, contacts = shop
+    new = pd.DataFrame(
+        {"item_id": ["N1", "N2"], "category": ["aisle 0"] * 2, "in_stock": [True] * 2}
+    )
+    model = Recommender(exploration=Exploration(share=0.2)).fit(
+        rows, pd.concat([items, new]), contacts, as_of=NIGHT
+    )
+    found = model.recommend(k=3).to_frame()
+    drawn = found[found["source"] == "exploration"]
+    assert set(drawn["item_id"]) == {"N1", "N2"}
+    assert len(drawn) / found["contact_id"].nunique() == pytest.approx(0.2, abs=0.05)
+    # 1 of 2 new items is drawn for 1 of 5 people; it may have stood there anyway
+    assert set(drawn["propensity"].round(6)) <= {0.1, 0.9}
+    assert (drawn["propensity"] < 0.2).mean() > 0.95
+    assert set(found.loc[found["rank"] < 3, "propensity"]) == {1.0}
+    later = model.recommend(k=3, as_of=NIGHT + timedelta(days=1)).to_frame()
+    again = later[later["source"] == "exploration"]
+    assert set(again["contact_id"]) != set(drawn["contact_id"])

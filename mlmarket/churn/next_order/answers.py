@@ -13,8 +13,6 @@ from mlmarket.prediction.buckets import BUCKET
 from mlmarket.prediction.predictor import OutputColumn, Predictions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
     import pyarrow as pa
 
@@ -22,13 +20,13 @@ if TYPE_CHECKING:
     from mlmarket.prediction.predictor import Schema
 
 __all__ = [
+    "REPLENISHMENT",
     "Asked",
     "Pairs",
     "about_contacts",
     "about_items",
     "columns_of",
     "due_items",
-    "in_one",
     "with_strangers",
     "without_orders",
 ]
@@ -344,29 +342,6 @@ def with_strangers(answer: Predictions, market: "Market", *, as_of: datetime) ->
     place = answer.missing.schema.get_field_index("reason")
     missing = answer.missing.set_column(place, "reason", reason)
     return Predictions(answer.contacts, missing, answer.items)
-
-
-def in_one(answers: "Sequence[Predictions]") -> Predictions:
-    """Return the answers about several parts of the contacts as one.
-
-    Parameters
-    ----------
-    answers : sequence of Predictions
-        At least one.
-
-    Returns
-    -------
-    Predictions
-        In their order.
-    """
-    import pyarrow as pa
-
-    items = [answer.items for answer in answers if answer.items is not None]
-    return Predictions(
-        pa.concat_tables([answer.contacts for answer in answers]),
-        pa.concat_tables([answer.missing for answer in answers]),
-        pa.concat_tables(items) if items else None,
-    )
 
 
 def due_items(items: "pa.Table", *, until: datetime | None = None) -> "pd.DataFrame":

@@ -12,12 +12,12 @@ from mlmarket.churn.next_order.answers import (
     Pairs,
     about_contacts,
     about_items,
-    in_one,
 )
 from mlmarket.churn.next_order.fitted import FittedHazard
 from mlmarket.churn.next_order.purchases import PurchaseFile, Reader, Window
 from mlmarket.churn.next_order.rows import Chunk, Known, Past, describe
 from mlmarket.churn.next_order.states import count_days
+from mlmarket.prediction.answers import in_one
 from mlmarket.prediction.predictor import Predictions
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from mlmarket.churn.next_order.answers import (
     REPLENISHMENT,
     Asked,
     columns_of,
-    in_one,
     with_strangers,
     without_orders,
 )
@@ -26,7 +25,7 @@ from mlmarket.evaluation import Interval, expected_total
 from mlmarket.features import Behaviour
 from mlmarket.features.labels import refuse_open_windows
 from mlmarket.market.time import to_utc
-from mlmarket.prediction.answers import asked_ids
+from mlmarket.prediction.answers import asked_ids, in_one
 from mlmarket.prediction.buckets import Roll
 from mlmarket.prediction.fitted import read_card
 from mlmarket.prediction.predictor import DeclinedError, Headline, Predictions, Schema

@@ -173,8 +173,10 @@ def _share(interactions: Interactions) -> float:
     order = np.lexsort((interactions.at, interactions.item, interactions.contact))
     new = _changes(interactions.contact[order], interactions.item[order])
     lengths = np.diff(interactions.start)
-    begin = np.minimum(interactions.start[:-1], max(len(interactions) - 1, 0))
-    first_at = np.repeat(interactions.at[begin] if len(interactions) else np.zeros(0), lengths)
+    if not len(interactions):
+        return 0.0
+    begin = np.minimum(interactions.start[:-1], len(interactions) - 1)
+    first_at = np.repeat(interactions.at[begin], lengths)
     later = int((interactions.at > first_at).sum())
     return float((~new).sum() / max(later, 1))
 

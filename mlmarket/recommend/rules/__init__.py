@@ -1,7 +1,6 @@
 """Which items may be shown to whom, and what fills the slots?"""
 
 from mlmarket.recommend.rules.compiled import CompiledRules
-from mlmarket.recommend.rules.popular import PopularChain
 from mlmarket.recommend.rules.rules import Rules
 from mlmarket.recommend.rules.slots import Fallback, RankedItems, Shortage, Slots, joined_slots
 from mlmarket.recommend.rules.tables import RuleTables
@@ -9,7 +8,6 @@ from mlmarket.recommend.rules.tables import RuleTables
 __all__ = [
     "CompiledRules",
     "Fallback",
-    "PopularChain",
     "RankedItems",
     "RuleTables",
     "Rules",

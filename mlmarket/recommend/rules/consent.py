@@ -117,11 +117,13 @@ def read_consents(
     keep = np.ones(len(at), dtype=np.bool_) if np.isnan(now) else at <= now
     if "channel" in table.column_names:
         theirs = _folded(table.column("channel"))
-        keep &= pc.is_in(theirs, value_set=pa.array([channel, _EVERY])).to_numpy()
+        keep &= pc.is_in(theirs, value_set=pa.array([channel, _EVERY])).to_numpy(
+            zero_copy_only=False
+        )
     about = np.full(len(at), -1, dtype=np.int64)
     if "topic" in table.column_names:
         said = _folded(table.column("topic"))
-        named = pc.not_equal(said, _EVERY).to_numpy()
+        named = pc.not_equal(said, _EVERY).to_numpy(zero_copy_only=False)
         found = pc.fill_null(pc.index_in(said, value_set=topics), -1).to_numpy()
         about = np.where(named, found, -1)
         keep &= ~named | (found >= 0)
