@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -163,11 +164,24 @@ def wanted(window: Window, target: Target) -> Window:
 
 def _own(window: Window) -> npt.NDArray[np.bool_]:
     """Return which answers the recipient had taken before."""
-    items = len(window.known.items)
-    asked = np.repeat(np.arange(len(window), dtype=np.int64), np.diff(window.start))
+    own = np.zeros(len(window.item), dtype=np.bool_)
     histories = window.recipients
-    had = histories.contact.astype(np.int64) * items + histories.item
-    return np.isin(asked * items + window.item, had)
+    _had(histories.start, histories.item, window.start, window.item, own)
+    return own
+
+
+def _had_before(
+    start: Offsets, item: Codes, asked: Offsets, answer: Codes, own: npt.NDArray[np.bool_]
+) -> None:
+    for recipient in range(len(asked) - 1):
+        for place in range(asked[recipient], asked[recipient + 1]):
+            for row in range(start[recipient], start[recipient + 1]):
+                if item[row] == answer[place]:
+                    own[place] = True
+                    break
+
+
+_had = numba.njit(cache=True, nogil=True, error_model="numpy")(_had_before)
 
 
 def share_repeated(windows: Sequence[Window]) -> float:
