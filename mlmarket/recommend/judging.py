@@ -73,7 +73,7 @@ class Inquiry:
 
     def known(self, market: "Market", *, as_of: datetime) -> Interactions:
         """Return what was known at an instant."""
-        from mlmarket.recommend.market_interactions import market_interactions
+        from mlmarket.recommend.from_market import market_interactions
 
         return market_interactions(market, as_of=as_of, weights=self.weights, urls=self.urls)
 
@@ -161,7 +161,7 @@ def judge(
         None where too few people with a history took anything after any origin.
     """
     from mlmarket.market.time import parse_duration
-    from mlmarket.recommend.market_interactions import market_interactions
+    from mlmarket.recommend.from_market import market_interactions
 
     came = market_interactions(market, as_of=until, weights=inquiry.judged, urls=inquiry.urls)
     lists: dict[str, list[_Lists]] = {name: [] for name in _NAMES}

@@ -602,8 +602,8 @@ class RecommendPredictor:
     def _tonight(
         self, market: "Market", as_of: datetime, contacts: Sequence[str] | None
     ) -> _Tonight:
+        from mlmarket.recommend.from_market import market_interactions
         from mlmarket.recommend.items import ItemFacts
-        from mlmarket.recommend.market_interactions import market_interactions
 
         to_utc(as_of)
         require_market(market)

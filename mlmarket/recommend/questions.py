@@ -92,7 +92,7 @@ def questions(
     Parameters
     ----------
     interactions : pandas.DataFrame, polars.DataFrame or pyarrow.Table
-        As for :func:`mlmarket.recommend.backtest.backtest`, like everything else.
+        As for :func:`mlmarket.recommend.backtesting.backtest`, like everything else.
     origins : sequence of datetime
         See there.
     horizon : timedelta, optional

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 
 from mlmarket.errors import ConfigurationError
-from mlmarket.recommend.backtest import backtest
+from mlmarket.recommend.backtesting import backtest
+from mlmarket.recommend.baselines import PersonalFrequency, simple_rules
 from mlmarket.recommend.generators import ease
 from mlmarket.recommend.generators.history import History
 from mlmarket.recommend.generators.popularity import Popularity
@@ -14,7 +15,6 @@ from mlmarket.recommend.questions import questions
 from mlmarket.recommend.ranking.model import RankingModel
 from mlmarket.recommend.ranking_report import RankingReport
 from mlmarket.recommend.recommender import Recommender
-from mlmarket.recommend.simple_rules import PersonalFrequency, simple_rules
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST_DAY = pd.Timestamp("2026-01-01")

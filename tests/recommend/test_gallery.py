@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from mlmarket.errors import ConfigurationError
-from mlmarket.recommend.gallery import gallery
+from mlmarket.recommend.gallery_page import gallery
 from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import ItemFacts
 

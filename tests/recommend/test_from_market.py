@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mlmarket.errors import ConfigurationError
 from mlmarket.market import Market
 from mlmarket.market.settings import MarketSettings
-from mlmarket.recommend.market_interactions import UrlCounts, count_urls, market_interactions
+from mlmarket.recommend.from_market import UrlCounts, count_urls, market_interactions
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 WEIGHTS = {"order": 1.0, "add_to_cart": 0.3, "product_view": 0.1}

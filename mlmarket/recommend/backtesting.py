@@ -24,12 +24,12 @@ from mlmarket.evaluation import (
 )
 from mlmarket.evaluation.checks import require_count
 from mlmarket.market.time import duration_text, parse_duration
+from mlmarket.recommend.baselines import simple_rules
 from mlmarket.recommend.contestants import Answer, contestant_of
 from mlmarket.recommend.generators.ease import LargeCatalogueError
 from mlmarket.recommend.generators.generator import Generator
 from mlmarket.recommend.questions import Fold, questions
 from mlmarket.recommend.ranking_report import FallbackShare, Gain, RankingReport, RankingScore
-from mlmarket.recommend.simple_rules import simple_rules
 
 __all__ = ["backtest"]
 
@@ -85,7 +85,7 @@ def backtest(  # noqa: PLR0913 - tables, models and the question that is asked o
     k : int, default 10
         Length of the lists.
     baselines : mapping of str to object, optional
-        Simple rules; by default :func:`~mlmarket.recommend.simple_rules.simple_rules`. The first, if it is a generator, also fills the places that generators
+        Simple rules; by default :func:`~mlmarket.recommend.baselines.simple_rules`. The first, if it is a generator, also fills the places that generators
         and ranking models leave empty, so that all lists have the same length.
     items, contacts : frames, optional
         Facts for models that use them.
