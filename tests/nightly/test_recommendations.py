@@ -58,7 +58,7 @@ def ready(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shown") / "shop"
     shutil.copytree(shop, folder)
     shutil.rmtree(folder / "tables")
-    simulate(folder / "tables", contacts=400, months=12, oracle=False, events_per_contact=5)
+    simulate(folder / "tables", contacts=250, months=12, oracle=False, events_per_contact=5)
     config = folder / "mlmarket.toml"
     text = config.read_text(encoding="utf-8")
     for name in ("purchase", "churn"):
@@ -162,7 +162,7 @@ def test_a_killed_night_ends_with_the_same_bytes(
     monkeypatch: pytest.MonkeyPatch,
     quick_page: None,
 ) -> None:
-    size = 90
+    size = 60
     monkeypatch.setattr(parts, "CONTACTS_A_PART", size)
     whole = Path(shutil.copytree(ready, tmp_path / "whole"))
     run_night(open_night(whole / "mlmarket.toml", DAY))

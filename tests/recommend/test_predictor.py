@@ -63,7 +63,7 @@ def market(found: list[dict], **more: pa.Table) -> AnyMarket:
 
 @pytest.fixture(scope="module")
 def shop() -> AnyMarket:
-    return market(rows(250, loyal=False))
+    return market(rows(150, loyal=False))
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_what_follows_is_found_and_beats_what_was_had_most_often(fitted, shop):
     assert models == {"recommender", "personal_frequency", "popularity"}
     assert evidence.summary()["ndcg_loss"].is_monotonic_increasing
     answer = fitted.predict(shop, as_of=NIGHT)
-    last = {row["contact_id"]: row["item_id"] for row in rows(250, loyal=False)}
+    last = {row["contact_id"]: row["item_id"] for row in rows(150, loyal=False)}
     frame = answer.to_frame().set_index("contact_id").drop(index="new")
     following = [f"i{(int(last[who][1:]) + 1) % ITEMS:02}" for who in frame.index]
     can_be_had = np.array(following) != "i05"
@@ -97,7 +97,7 @@ def test_what_follows_is_found_and_beats_what_was_had_most_often(fitted, shop):
 def test_what_is_out_of_stock_tonight_is_not_shown_whatever_the_model_learned(fitted, shop):
     assert "i05" not in fitted.predict(shop, as_of=NIGHT).items.column("item_id").to_pylist()
     gone = FACTS.slice(0, 20).set_column(3, "in_stock", pa.array([n != 9 for n in range(20)]))
-    later = market(rows(250, loyal=False), items=gone)
+    later = market(rows(150, loyal=False), items=gone)
     shown = set(fitted.predict(later, as_of=NIGHT).items.column("item_id").to_pylist())
     assert "i05" in shown
     assert not shown & {"i09", "i20", "i21", "i22", "i23"}
@@ -129,7 +129,7 @@ def test_somebody_nobody_knows_has_no_answer_and_somebody_new_has(fitted, shop):
 
 def test_answers_are_the_same_in_any_buckets(fitted, shop, tmp_path):
     whole = fitted.predict(shop, as_of=NIGHT)
-    for size in (7, 100):
+    for size in (7, 50):
         roll = Roll.record(shop, tmp_path / f"{size}.arrow", as_of=NIGHT, contacts_a_bucket=size)
         parts = list(fitted.predict_batches(shop, as_of=NIGHT, roll=roll))
         assert pa.concat_tables([one.contacts for one in parts]).equals(whole.contacts)
@@ -159,10 +159,10 @@ def test_a_model_that_was_changed_is_refused(fitted, tmp_path):
 
 
 def test_rows_after_the_night_and_the_order_of_rows_change_nothing(fitted, shop):
-    found = rows(250, loyal=False)
+    found = rows(150, loyal=False)
     late = [
         {"contact_id": f"c{n:03}", "item_id": "i07", "ordered_at": NIGHT + timedelta(days=1)}
-        for n in range(250)
+        for n in range(150)
     ]
     other = market([*late, *found[::-1]])
     again = RecommendPredictor(3, folds=1).fit(other, as_of=NIGHT)
