@@ -115,6 +115,8 @@ class Recommender:
     ----------
     choice_ : Choice
         After :meth:`fit`: what orders candidates, and why.
+    facts_, histories_ : ItemFacts, Interactions
+        After :meth:`fit`: what it knows of items and of people.
     probability_ : SlotProbability or None
         After :meth:`fit`: how chances are told, and how well they were; None where too little was bought to tell.
 
@@ -171,6 +173,16 @@ class Recommender:
     def choice_(self) -> Choice:
         """What orders candidates, and why."""
         return self._require_learned().model.choice_
+
+    @property
+    def facts_(self) -> ItemFacts:
+        """What is known of each item of the catalogue."""
+        return self._require_learned().facts
+
+    @property
+    def histories_(self) -> Interactions:
+        """What it learned from."""
+        return self._require_learned().histories
 
     @property
     def probability_(self) -> SlotProbability | None:
