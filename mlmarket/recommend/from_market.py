@@ -254,7 +254,7 @@ def _record(
 def _batches(path: Path) -> Iterator["pa.RecordBatch"]:
     import pyarrow as pa
 
-    with pa.memory_map(str(path)) as source:
+    with pa.OSFile(str(path)) as source:  # read, not mapped: what was read is let go again
         file = pa.ipc.open_file(source)
         for place in range(file.num_record_batches):
             yield file.get_batch(place)
