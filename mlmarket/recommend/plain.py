@@ -131,10 +131,7 @@ class PlainRecommender:
         recipients, came = then.take(people), since.take(people)
         scores, _ = self._scores(recipients, Popularity().fit(then))
         item, score = largest(scores, _SHOWN)
-        size = len(known.items)
-        taken = came.contact.astype(np.int64) * size + came.item
-        hit = np.isin(np.arange(len(item))[:, None] * size + item, taken) & (item >= 0)
-        return SlotProbability.fit(recipients, item, score, hit)
+        return SlotProbability.fit(recipients, item, score, came.holds(item))
 
     def _scores(self, recipients: Interactions, popularity: Popularity) -> tuple[Scores, Scores]:
         """Return all scores, and how much of each is the recipient's own."""
