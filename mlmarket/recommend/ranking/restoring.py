@@ -44,6 +44,7 @@ _ARGUMENTS: Final = (
     "ranker",
     "windows",
     "recipients",
+    "learners",
     "random_state",
 )
 
