@@ -130,9 +130,10 @@ def lessons_of(
             part = window.chunk(begin, end)
             pool = pool_of(place, part.recipients)
             at = np.maximum(pool.item, 0).astype(np.intp)
-            hit: Flags = np.take_along_axis(answers_of(part), at, axis=1) & (pool.item >= 0)
-            told = hit.any(axis=1)
-            keep = (pool.item >= 0) & told[:, None]
+            there = pool.item >= 0
+            hit = np.take_along_axis(answers_of(part), at, axis=1) & there
+            told = hit.sum(axis=1) > 0
+            keep = there & told[:, None]
             more = filled + int(keep.sum())
             features[filled:more], relevant[filled:more] = pool.features[keep], hit[keep]
             size.append(keep.sum(axis=1)[told])
