@@ -119,6 +119,23 @@ def test_where_everybody_comes_back_the_rule_answers_and_says_so():
     assert (frame["rec_1_reason"].drop(index="new")[expected != "i05"] == "you had it before").all()
 
 
+def test_chances_are_judged_on_people_drawn_from_everybody(monkeypatch):
+    from mlmarket.recommend import judging
+
+    monkeypatch.setattr(judging, "_MOST_OTHERS", 60)
+    # Half of them left long ago: those who take something are not like everybody.
+    found = [
+        row
+        for row in rows(120, loyal=True)
+        if int(row["contact_id"][1:]) >= 60 or row["ordered_at"] < NIGHT - timedelta(days=100)
+    ]
+    evidence = RecommendPredictor(2, folds=1).fit(market(found), as_of=NIGHT).evidence_
+    assert evidence.calibration.count.sum() == 60
+    (total,) = evidence.totals
+    assert total.observed == pytest.approx(30, abs=3)
+    assert total.expected == pytest.approx(total.observed, abs=12)
+
+
 def test_somebody_nobody_knows_has_no_answer_and_somebody_new_has(fitted, shop):
     answer = fitted.predict(shop, as_of=NIGHT, contacts=["c001", "new", "nobody"])
     assert answer.contacts.column("contact_id").to_pylist() == ["c001", "new"]
