@@ -263,3 +263,31 @@ def test_nothing_is_answered_before_anything_is_learned(shop, tmp_path: Path):
         RecommendPredictor().predict(shop, as_of=NIGHT)
     with pytest.raises(NotFittedError):
         RecommendPredictor().save(tmp_path)
+
+
+def test_the_rules_of_a_night_know_consents_and_carts():
+    found = rows(150, loyal=False)
+    said = pa.table(
+        {
+            "contact_id": ["c001", "c002", "c003", "c003"],
+            "channel": ["email"] * 4,
+            "granted": [True, False, True, False],
+            "changed_at": pa.array([NIGHT - timedelta(days=9)] * 3 + [NIGHT + timedelta(1)], TIME),
+        }
+    )
+    asked = market(found, consents=said)
+    model = RecommendPredictor(3, folds=1, rules={"consent": "email"}).fit(asked, as_of=NIGHT)
+    shown = model.predict(asked, as_of=NIGHT)
+    assert set(shown.items.column("contact_id").to_pylist()) == {"c001", "c003"}
+    item = shown.items.column("item_id")[0].as_py()
+    cart = pa.table(
+        {
+            "contact_id": ["c001"],
+            "event_type": ["add_to_cart"],
+            "occurred_at": pa.array([NIGHT - timedelta(hours=3)], TIME),
+            "item_id": [item],
+        }
+    )
+    with_cart = model.predict(market(found, consents=said, events=cart), as_of=NIGHT)
+    assert item in shown.items.column("item_id").to_pylist()[:3]
+    assert item not in with_cart.items.column("item_id").to_pylist()[:3]
