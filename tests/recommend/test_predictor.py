@@ -275,7 +275,8 @@ def test_the_rules_of_a_night_know_consents_and_carts():
             "changed_at": pa.array([NIGHT - timedelta(days=9)] * 3 + [NIGHT + timedelta(1)], TIME),
         }
     )
-    asked = market(found, consents=said)
+    items = FACTS.append_column("topic", pa.array(["news"] * ITEMS))
+    asked = market(found, consents=said, items=items)
     model = RecommendPredictor(3, folds=1, rules={"consent": "email"}).fit(asked, as_of=NIGHT)
     shown = model.predict(asked, as_of=NIGHT)
     assert set(shown.items.column("contact_id").to_pylist()) == {"c001", "c003"}
@@ -288,6 +289,6 @@ def test_the_rules_of_a_night_know_consents_and_carts():
             "item_id": [item],
         }
     )
-    with_cart = model.predict(market(found, consents=said, events=cart), as_of=NIGHT)
+    with_cart = model.predict(market(found, consents=said, items=items, events=cart), as_of=NIGHT)
     assert item in shown.items.column("item_id").to_pylist()[:3]
     assert item not in with_cart.items.column("item_id").to_pylist()[:3]
