@@ -25,6 +25,7 @@ from mlmarket.recommend.keeping import Learned, keep, read_kept, version_of
 from mlmarket.recommend.probability import SlotProbability
 from mlmarket.recommend.ranking.choice import Choice
 from mlmarket.recommend.ranking.model import RankingModel
+from mlmarket.recommend.ranking.shown import ShownLists
 from mlmarket.recommend.ranking.standard import standard_blocks, standard_generators
 from mlmarket.recommend.reading import days
 from mlmarket.recommend.reasons import ReasonTexts
@@ -158,6 +159,7 @@ class Recommender:
         contacts: object | None = None,
         *,
         as_of: datetime | None = None,
+        slots: object | None = None,
     ) -> Self:
         """Learn what follows what.
 
@@ -173,6 +175,10 @@ class Recommender:
             ``contact_id`` and what rules and segments ask for, such as ``country``.
         as_of : datetime, optional
             Rows after it are not looked at; needed where there is ``occurred_at``.
+        slots : frame, optional
+            What was shown: ``contact_id, item_id, position`` (from 1), ``shown_at``, and ``taken`` (whether it was
+            clicked or bought; without it the interactions tell), ``message_id`` where there were several lists at
+            once. Trees learn from it what people take, and tell it from what a place adds. Only with times.
 
         Returns
         -------
@@ -188,7 +194,13 @@ class Recommender:
         """
         material = read_material(interactions, items, contacts, as_of=as_of)
         model = self._model(material.interactions, material.facts)
-        model.fit(material.interactions, material.facts)
+        shown = None
+        if slots is not None:
+            ahead = parse_duration(self.horizon) / _DAY
+            shown = ShownLists.read(
+                slots, material.interactions, horizon=ahead, kinds=material.kinds
+            )
+        model.fit(material.interactions, material.facts, slots=shown)
         segments = _segments(material.contacts, self.segments)
         self._learned = Learned(
             model=model,
