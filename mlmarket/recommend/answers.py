@@ -217,6 +217,8 @@ def _answer(
     counter: Counter, recipients: Interactions, allowed: npt.NDArray[np.bool_]
 ) -> "tuple[pa.Table, pa.Table, pa.Table]":
     ranked = counter.model.rank(recipients, allowed=allowed, m=_SPARE * counter.k, due=counter.due)
+    # Of people without a history a ranking knows no more than what is popular, and not even where.
+    ranked.item[np.diff(recipients.start) == 0] = -1
     fallbacks = counter.fallbacks.of(recipients, counter.segments)
     slots = counter.rules.fill(ranked, recipients, allowed, counter.k, fallbacks=fallbacks)
     if counter.exploration is not None:
@@ -229,6 +231,7 @@ def _answer(
         counter.model,
         allowed=allowed,
         checked=counter.checked,
+        category=counter.facts.category,
         due=counter.due,
     )
     return _long_form(counter, recipients, slots, causes), slots.short, slots.history
@@ -236,11 +239,12 @@ def _answer(
 
 def _allowed(counter: Counter, recipients: Interactions) -> npt.NDArray[np.bool_]:
     """Return what may be shown; what is due may come back although the history is left out."""
-    allowed = counter.rules.allowed(recipients, exclude=counter.exclude)
+    bought = recipients.purchases
+    allowed = counter.rules.allowed(recipients, exclude=counter.exclude, bought=bought)
     if counter.due is None or counter.exclude == "none":
         return allowed
     due = counter.due.mask(recipients.contacts, len(recipients.items))
-    return allowed | (due & counter.rules.allowed(recipients, exclude="none"))
+    return allowed | (due & counter.rules.allowed(recipients, exclude="none", bought=bought))
 
 
 def _long_form(
@@ -252,7 +256,8 @@ def _long_form(
     item = slots.item[recipient, place]
     country = _countries(counter, recipients)
     dates = None if counter.due is None else counter.due.of(recipients.contacts, slots.item)[0]
-    reasons = reason_table(causes, slots, counter.facts, country=country, due=dates)
+    today = np.datetime64(int(recipients.now), "D") if recipients.timed else None
+    reasons = reason_table(causes, slots, counter.facts, country=country, due=dates, today=today)
     chance = _chances(counter, recipients, slots)
     names = pa.array(slots.sources)
     source = pa.array(slots.source[recipient, place].astype(np.int32))

@@ -1,8 +1,8 @@
 """Which single thing explains an item best?
 
 A reason names an item of the history only where that is exact: of everything in the history it adds most to what
-the proposing generator says, and where reasons are checked, ranking everybody again without it puts the item
-lower or out of the candidates.
+the proposing generator says, and where reasons are checked, ranking the same person again without it lowers the item's
+score and does not raise its place.
 """
 
 from collections.abc import Mapping
@@ -75,6 +75,7 @@ def causes_of(
     *,
     allowed: Flags,
     checked: bool,
+    category: Codes,
     due: "DueItems | None" = None,
 ) -> Causes:
     """Return what explains each slot.
@@ -90,7 +91,10 @@ def causes_of(
     allowed : ndarray of bool, shape (recipients, items)
         What could be shown.
     checked : bool
-        Whether an item of the history is named only where ranking without it puts the item lower.
+        Whether an item of the history is named only where ranking without it lowers the score and does not raise
+        the place.
+    category : ndarray of int32, shape (items,)
+        Of each item; -1 where unknown. "More from" a category is said to those who were interested in it.
     due : DueItems, optional
         With what it was ranked.
 
@@ -100,8 +104,12 @@ def causes_of(
         One a slot.
     """
     code = _plain_codes(slots)[slots.source]
-    own = recipients.holds(slots.item)
-    code[own & (slots.source < len(model.sources))] = _CODES["again"]
+    strange = (code == _CODES["category"]) & ~_of_own_categories(slots.item, recipients, category)
+    code[strange] = _CODES["popular"]
+    own, bought = recipients.holds(slots.item), recipients.purchases.holds(slots.item)
+    ranked = slots.source < len(model.sources)
+    code[own & ranked] = _CODES["looked_at"]
+    code[bought & ranked] = _CODES["again"]
     cause = np.full(slots.item.shape, -1, dtype=np.int32)
     for number, (name, generator) in enumerate(model.fitted_generators.items()):
         asked = (slots.source == number) & ~own
@@ -109,10 +117,23 @@ def causes_of(
             found, _ = generator.contributions(recipients, np.where(asked, slots.item, -1))
             cause[asked] = found[asked]
             code[asked & (found >= 0)] = _CODES[_BY_CAUSE.get(name, "because_bought")]
+    viewed = (cause >= 0) & ~recipients.purchases.holds(cause)
+    code[viewed & (code == _CODES["because_bought"])] = _CODES["because_viewed"]
+    code[viewed & (code == _CODES["together"])] = _CODES["because_viewed"]
     if checked:
-        unproven = _not_lower_without(cause, slots, recipients, model, allowed, due)
+        unproven = _not_owed_to(cause, slots, recipients, model, allowed, due)
         cause[unproven], code[unproven] = -1, _CODES["for_you"]
     return Causes(code, cause)
+
+
+def _of_own_categories(item: Codes, recipients: Interactions, category: Codes) -> Flags:
+    """Return which items are of a category that stands in the history."""
+    size = int(category.max(initial=-1)) + 1
+    kind = category[recipients.item]
+    had = recipients.contact[kind >= 0].astype(np.int64) * size + kind[kind >= 0]
+    asked = np.where(item >= 0, category[item], -1)
+    key = np.arange(len(item), dtype=np.int64)[:, None] * size + asked
+    return np.isin(key, had) & (asked >= 0)
 
 
 def _plain_codes(slots: "Slots") -> npt.NDArray[np.int8]:
@@ -127,7 +148,7 @@ def _code_of(source: str) -> str:
     return _BY_SOURCE.get(source, "for_you")
 
 
-def _not_lower_without(
+def _not_owed_to(
     cause: Codes,
     slots: "Slots",
     recipients: Interactions,
@@ -135,24 +156,37 @@ def _not_lower_without(
     allowed: Flags,
     due: "DueItems | None",
 ) -> Flags:
-    """Return which slots keep their score, or gain, when the named item is taken out of the history."""
-    recipient, place = np.nonzero(cause >= 0)
+    """Return which slots keep their score, or stand higher, when the named item is taken out of the history."""
+    recipient, column = np.nonzero(cause >= 0)
     if not len(recipient):
         return cause >= 0
-    size = len(recipients.items)
-    pairs, of = np.unique(
-        recipient.astype(np.int64) * size + cause[recipient, place], return_inverse=True
-    )
+    size, named = len(recipients.items), cause[recipient, column]
+    pairs, of = np.unique(recipient.astype(np.int64) * size + named, return_inverse=True)
     who, gone = np.divmod(pairs, size)
     without = recipients.take(who)
     without = without.rows(without.item != gone[without.contact])
-    again = model.rank(without, allowed=allowed[who], m=model.candidates, due=due)
-    item = slots.item[recipient, place]
-    same = again.item[of] == item[:, None]
-    score = np.where(same, again.score[of], -np.inf).max(axis=1)
+    some = np.unique(recipient)
+    most = 2 * model.candidates  # own and new ones
+    before = model.rank(recipients.take(some), allowed=allowed[some], m=most, due=due)
+    after = model.rank(without, allowed=allowed[who], m=most, due=due)
+    item, row = slots.item[recipient, column], np.searchsorted(some, recipient)
+    score, place = _standing(before.item[row], before.score[row], item, named)
+    score_after, place_after = _standing(after.item[of], after.score[of], item, named)
     kept = np.zeros(cause.shape, dtype=np.bool_)
-    kept[recipient, place] = score >= slots.score[recipient, place]
+    kept[recipient, column] = (score_after >= score) | (place_after < place)
     return kept
+
+
+def _standing(
+    ranked: Codes, score: npt.NDArray[np.float32], item: Codes, other: Codes
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Return score and place of an item in each ranking, without counting another one; last where it is not there."""
+    same = ranked == item[:, None]
+    there = same.any(axis=1)
+    place = np.where(there, same.argmax(axis=1), ranked.shape[1])
+    ahead = np.arange(ranked.shape[1]) < place[:, None]
+    place = place - (ahead & (ranked == other[:, None])).sum(axis=1)
+    return np.where(same, score, -np.inf).max(axis=1), place
 
 
 def reason_table(
@@ -162,6 +196,7 @@ def reason_table(
     *,
     country: "pa.Array | None" = None,
     due: "npt.NDArray[np.datetime64] | None" = None,
+    today: "np.datetime64 | None" = None,
 ) -> "pa.Table":
     """Return the reasons of filled slots in the form that texts are written from.
 
@@ -177,6 +212,8 @@ def reason_table(
         Of each recipient.
     due : ndarray of datetime64[D], shape (recipients, k), optional
         When an item is due; NaT where nobody knows.
+    today : datetime64[D], optional
+        What was due before it is due now; its day is not told.
 
     Returns
     -------
@@ -192,6 +229,9 @@ def reason_table(
     when = np.full(len(item), np.datetime64("NaT"), dtype="M8[D]")
     if due is not None:
         when = due[recipient, place].astype("M8[D]")
+        if today is not None:
+            over = when < today
+            code = np.where(over & (code == _CODES["again"]), _CODES["due_soon"], code)
         code = np.where(~np.isnat(when) & (code == _CODES["again"]), _CODES["due"], code)
     titles = pc.coalesce(facts.table.column("title"), facts.table.column(ITEM_ID)).combine_chunks()
     kind = facts.category[item]

@@ -290,10 +290,11 @@ def _read(
         "contacts": people,
         "items": items,
         "start": start,
-        "item": log[:, 1].astype(np.int32),
+        "item": (log[:, 1] // 2).astype(np.int32),
         "at": log[:, 0] / _DAY_US,
         "weight": (log[:, 2] / MICRO).astype(np.float32),
         "left_out": left_out,
+        "bought": None if set(weights) == {"order"} else log[:, 1] % 2 == 1,
     }
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from mlmarket.errors import ConfigurationError
 from mlmarket.recommend.interactions import Interactions
@@ -53,6 +54,9 @@ def joined(known: Interactions, fresh: Interactions) -> Interactions:
     item = np.concatenate([side.item for side in sides])
     at = np.concatenate([side.at for side in sides])
     weight = np.concatenate([side.weight for side in sides])
+    bought = None
+    if any(side.bought is not None for side in sides):
+        bought = np.concatenate([_flags(side) for side in sides])
     order = np.lexsort((item, at, contact))  # stable: what is known comes before what is fresh
     contact, item, at, weight = contact[order], item[order], at[order], weight[order]
     new = np.ones(len(at), dtype=np.bool_)
@@ -64,7 +68,13 @@ def joined(known: Interactions, fresh: Interactions) -> Interactions:
         item=item[new],
         at=at[new],
         weight=weight[new],
+        bought=None if bought is None else bought[order][new],
     )
+
+
+def _flags(side: Interactions) -> npt.NDArray[np.bool_]:
+    """Return which rows are purchases."""
+    return np.ones(len(side), dtype=np.bool_) if side.bought is None else side.bought
 
 
 def histories_of(contacts: "pa.StringArray", known: Interactions) -> Interactions:
@@ -100,4 +110,5 @@ def histories_of(contacts: "pa.StringArray", known: Interactions) -> Interaction
         item=known.item[rows],
         at=known.at[rows],
         weight=known.weight[rows],
+        bought=None if known.bought is None else known.bought[rows],
     )

@@ -49,6 +49,9 @@ class Interactions:
         each history is looked at from its own end.
     left_out : mapping of str to int
         Rows that were not taken, by reason.
+    bought : ndarray of bool, shape (rows,), optional
+        Which rows are purchases, and not carts or views: only they are what recommendations aim at, and only of them
+        it is said that somebody bought something. By default all are.
     """
 
     contacts: "pa.StringArray"
@@ -59,6 +62,7 @@ class Interactions:
     weight: Weights
     now: float = float("nan")
     left_out: Mapping[str, int] = field(default_factory=dict)
+    bought: npt.NDArray[np.bool_] | None = None
 
     @classmethod
     def from_frame(
@@ -70,7 +74,8 @@ class Interactions:
         ----------
         frame : pandas.DataFrame, polars.DataFrame or pyarrow.Table
             Columns ``contact_id``, ``item_id``, and ``occurred_at`` or ``order`` (any numbers that sort the rows of
-            a contact; equal numbers are one occasion); ``weight`` where rows do not count alike.
+            a contact; equal numbers are one occasion); ``weight`` where rows do not count alike; ``bought`` where
+            some rows are no purchases, such as views.
         as_of : datetime, optional
             Rows after it are left out and counted; needed where there is ``occurred_at``.
         items : pyarrow.StringArray, optional
@@ -96,6 +101,18 @@ class Interactions:
     def __repr__(self) -> str:
         what = f"{len(self):,} of {len(self.contacts):,} contacts and {len(self.items):,} items"
         return f"Interactions({what})"
+
+    @property
+    def goal(self) -> npt.NDArray[np.bool_]:
+        """Which rows recommendations aim at: purchases; where there are none at all, every row."""
+        if self.bought is None or not self.bought.any():
+            return np.ones(len(self), dtype=np.bool_)
+        return self.bought
+
+    @property
+    def purchases(self) -> Self:
+        """The same histories without rows that are no purchases."""
+        return self if self.bought is None else self.rows(self.bought)
 
     @property
     def timed(self) -> bool:
@@ -164,6 +181,7 @@ class Interactions:
             item=self.item[keep],
             at=self.at[keep],
             weight=self.weight[keep],
+            bought=self._bought(keep),
         )
 
     def before(self, now: float) -> Self:
@@ -237,6 +255,7 @@ class Interactions:
             item=self.item[rows],
             at=self.at[rows],
             weight=self.weight[rows],
+            bought=self._bought(rows),
         )
 
     def chunk(self, first: int, last: int) -> Self:
@@ -260,4 +279,10 @@ class Interactions:
             item=self.item[begin:end],
             at=self.at[begin:end],
             weight=self.weight[begin:end],
+            bought=self._bought(slice(begin, end)),
         )
+
+    def _bought(
+        self, rows: "npt.NDArray[np.bool_] | npt.NDArray[np.integer] | slice"
+    ) -> npt.NDArray[np.bool_] | None:
+        return None if self.bought is None else self.bought[rows]

@@ -264,8 +264,10 @@ def _read(table: "pa.Table", name: str, kind: Kind) -> "pa.Array":
             "Rules and models compare it with others.",
             "convert it first, or leave the column out.",
         ) from error
-    # a price that is not a number is a price that is not known
-    return pc.if_else(pc.is_finite(read), read, None) if kind is Kind.MONEY else read
+    if kind is not Kind.MONEY:
+        return read
+    # A price that is not a number is not known; the contract's four places, so that 20.9000 is 20.9.
+    return pc.if_else(pc.is_finite(read), pc.round(read, 4), None)
 
 
 def _is_number(kind: "pa.DataType") -> bool:

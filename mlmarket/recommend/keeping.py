@@ -223,7 +223,11 @@ def _as_table(histories: Interactions) -> "pa.Table":
     at = np.concatenate([histories.at, np.zeros(len(empty))])[order]
     weight = np.concatenate([histories.weight, np.zeros(len(empty), np.float32)])[order]
     who = histories.contacts.take(pa.array(contact[order]))
-    return pa.table({CONTACT_ID: who, "item": item, "at": at, "weight": weight})
+    columns = {CONTACT_ID: who, "item": item, "at": at, "weight": weight}
+    if histories.bought is not None:
+        flags = np.concatenate([histories.bought, np.zeros(len(empty), np.bool_)])
+        columns["bought"] = flags[order]
+    return pa.table(columns)
 
 
 def _histories(table: "pa.Table", facts: ItemFacts, now: float) -> Interactions:
@@ -235,6 +239,16 @@ def _histories(table: "pa.Table", facts: ItemFacts, now: float) -> Interactions:
     item, at, weight = (table.column(name).to_numpy() for name in ("item", "at", "weight"))
     there = item >= 0
     start = np.searchsorted(contact[there], np.arange(len(contacts) + 1)).astype(np.int64)
+    bought = None
+    if "bought" in table.column_names:
+        bought = table.column("bought").to_numpy()[there]
     return Interactions(
-        contacts, facts.ids, start, item[there], at[there], weight[there], float(now)
+        contacts,
+        facts.ids,
+        start,
+        item[there],
+        at[there],
+        weight[there],
+        float(now),
+        bought=bought,
     )

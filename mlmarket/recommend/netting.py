@@ -90,13 +90,15 @@ def _tidy(start: Whole, log: Whole, weights: Whole, gaps: Whole) -> tuple[int, i
             key = log[row, 1]
             if key == _GONE or key % TYPES == RETURN:
                 continue
-            item, weight = key // TYPES, weights[key % TYPES]
+            item, weight, bought = key // TYPES, weights[key % TYPES], key % TYPES == ORDER
             same = write > start[contact] and log[write - 1, 0] == log[row, 0]
-            if same and log[write - 1, 1] == item:
+            if same and log[write - 1, 1] // 2 == item:
+                log[write - 1, 1] |= bought
                 log[write - 1, 2] += weight
                 repeated += 1
             else:
-                log[write, 0], log[write, 1], log[write, 2] = log[row, 0], item, weight
+                log[write, 0], log[write, 1] = log[row, 0], item * 2 + bought
+                log[write, 2] = weight
                 write += 1
     start[-1] = write
     return returned, repeated
@@ -133,7 +135,8 @@ def tidy(start: Whole, log: Whole, weights: Whole) -> tuple[int, int]:
     start : ndarray of int64, shape (contacts + 1,)
         Where the rows of each contact begin; afterwards, of those that are left.
     log : ndarray of int64, shape (rows, 3)
-        As :func:`put` left it; afterwards when, item and weight, without gaps.
+        As :func:`put` left it; afterwards when, twice the item (and one more where it was bought) and weight,
+        without gaps.
     weights : ndarray of int64, shape (TYPES,)
         Of each type.
 

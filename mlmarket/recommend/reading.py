@@ -20,6 +20,7 @@ __all__ = ["days", "days_of", "ids", "numbers_of", "occasions_back", "read_inter
 _ITEM: Final = "item_id"
 _ORDER: Final = "order"
 _WEIGHT: Final = "weight"
+_BOUGHT: Final = "bought"
 _TABLE: Final = "interactions"
 _DAY_US: Final = 86_400_000_000
 
@@ -73,7 +74,7 @@ def read_interactions(
     table = to_arrow(frame, name=_TABLE)
     who, what = ids(table, CONTACT_ID, name=_TABLE), ids(table, _ITEM, name=_TABLE)
     at, now = _times(table, as_of)
-    weight = _weights(table)
+    weight, bought = _weights(table), _purchases(table)
     counted: dict[str, int] = {}
     keep = np.ones(len(at), dtype=np.bool_)
     if not np.isnan(now):
@@ -94,7 +95,10 @@ def read_interactions(
     first[1:] = np.diff(contact) != 0
     first[1:] |= (np.diff(at) != 0) | (np.diff(item) != 0)
     _count(counted, "repeated", np.ones_like(first), first)
-    weight = np.add.reduceat(weight, np.flatnonzero(first)) if len(weight) else weight
+    begins = np.flatnonzero(first)
+    weight = np.add.reduceat(weight, begins) if len(weight) else weight
+    if bought is not None:
+        bought = np.logical_or.reduceat(bought[keep][order], begins) if len(weight) else bought[:0]
     contact, item, at = contact[first], item[first], at[first]
     start = np.searchsorted(contact, np.arange(len(contacts) + 1)).astype(np.int64)
     return {
@@ -106,6 +110,7 @@ def read_interactions(
         "weight": weight.astype(np.float32),
         "now": now,
         "left_out": counted,
+        "bought": bought,
     }
 
 
@@ -293,6 +298,30 @@ def _weights(table: "pa.Table") -> npt.NDArray[np.float64]:
             "leave returns out, or add them to the purchase they undo.",
         )
     return weight
+
+
+def _purchases(table: "pa.Table") -> npt.NDArray[np.bool_] | None:
+    """Return which rows are purchases; None where nothing says so, and all are."""
+    import pyarrow as pa
+
+    if _BOUGHT not in table.column_names:
+        return None
+    values = _column(table, _BOUGHT, _TABLE, "")
+    try:
+        flags = values.cast(pa.bool_())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ConfigurationError(
+            f"Column '{_BOUGHT}' of table '{_TABLE}' holds {values.type}, which is neither yes nor no.",
+            "It says which rows are purchases, and which only views.",
+            f"convert it first, such as frame['{_BOUGHT}'] = frame['event_type'] == 'order'.",
+        ) from error
+    if flags.null_count:
+        raise DataContractError(
+            f"Table '{_TABLE}' has {flags.null_count:,} of {len(flags):,} rows without '{_BOUGHT}'.",
+            "It says which rows are purchases, and which only views.",
+            f"write false where nobody bought, such as frame['{_BOUGHT}'].fillna(False).",
+        )
+    return cast("npt.NDArray[np.bool_]", flags.to_numpy(zero_copy_only=False))
 
 
 def _count(

@@ -16,6 +16,7 @@ GERMAN = {
         "together": "passt zu {because_title}",
         "similar": "ähnlich wie {because_title}",
         "again": "hatten Sie schon einmal",
+        "looked_at": "das hatten Sie sich angesehen",
         "due": "am {date} aufgebraucht",
         "due_soon": "bald aufgebraucht",
         "popular": "diese Woche beliebt",
@@ -54,7 +55,7 @@ def test_reasons_are_said_in_english_without_any_setting():
     assert told.to_pylist() == [
         "because you bought Teapot",
         "due for a refill on 3 June",
-        "popular in Portugal this week",
+        "popular in Portugal lately",
         "more from Tea",
         "our recommendation",
     ]
@@ -100,8 +101,8 @@ def test_what_is_not_known_is_not_claimed():
     assert told.to_pylist() == [
         "picked for you",
         "due for a refill",
-        "popular this week",
-        "popular this week",
+        "popular with our customers",
+        "popular with our customers",
     ]
 
 
@@ -176,7 +177,7 @@ def test_each_text_is_kept_once():
         (changed(because_bought="{because_title"), "a brace too many or too few"),
         (changed(new="neu in {category}"), "about nothing"),
         (changed(new="  "), "has no text"),
-        ({**GERMAN, "texts": {"new": "neu"}}, "no text for 14 of 15 reasons"),
+        ({**GERMAN, "texts": {"new": "neu"}}, "no text for 15 of 16 reasons"),
         ({**GERMAN, "date": "{day} {monat}"}, "'date' contains '{monat}'"),
         ({**GERMAN, "months": ["Januar"]}, "'months' holds 1 names"),
         ({**GERMAN, "months": "Januar"}, "'months' of the texts of reasons is a str"),

@@ -54,13 +54,49 @@ def test_what_somebody_had_is_not_shown_again_unless_asked(fitted, shop):
     assert tuple(only_one.iloc[0]) not in shown
 
 
-def test_strangers_get_what_is_popular_in_their_country(fitted):
-    strangers = pd.DataFrame({"contact_id": ["X1", "X2"], "country": ["PT", None]})
-    found = fitted.recommend(strangers, k=4).to_frame()
-    assert found.groupby("contact_id").size().tolist() == [4, 4]
-    assert set(found["reason"]) <= {"popular in PT this week", "popular this week"} | set(
-        found["reason"][found["contact_id"] == "X2"]
+def test_strangers_get_what_is_popular_in_their_country(shop):
+    rows, items, contacts = shop
+    # people of Portugal walk along aisle 0 alone, all others along the others
+    aisle = rows.groupby("contact_id")["item_id"].first().str[1].rename("aisle").reset_index()
+    told = contacts.merge(aisle)
+    told["country"] = np.where(told["aisle"] == "0", "PT", "DE")
+    model = Recommender().fit(rows, items, told[["contact_id", "country"]], as_of=NIGHT)
+    strangers = pd.DataFrame({"contact_id": ["X1", "X2", "X3"], "country": ["PT", "DE", None]})
+    found = model.recommend(strangers, k=4).to_frame().set_index("contact_id")
+    assert found.loc["X1", "item_id"].str.startswith("A0").all()
+    assert not found.loc["X2", "item_id"].str.startswith("A0").any()
+    assert set(found.loc["X1", "source"]) == {"popular_by_country"}
+    assert set(found.loc["X3", "reason"]) == {"popular with our customers"}
+    assert found["probability"].isna().all()
+    assert model.recommend(strangers, k=4).fallback_by_history()["fallback_share"][0] == 1.0
+
+
+def test_views_are_not_called_purchases(shop):
+    rows, items, contacts = shop
+    viewed = rows["contact_id"].isin(sorted(rows["contact_id"].unique())[::2])
+    model = Recommender().fit(rows.assign(bought=~viewed), items, contacts, as_of=NIGHT)
+    found = model.recommend(k=4, exclude="none").to_frame()
+    own = set(map(tuple, rows[["contact_id", "item_id"]].to_numpy()))
+    for viewer, slots in found.groupby(found["contact_id"].isin(set(rows["contact_id"][viewed]))):
+        said = slots["reason"].str.startswith("because you bought")
+        assert said.any() != viewer
+        had = [tuple(pair) in own for pair in slots[["contact_id", "item_id"]].to_numpy()]
+        told = slots["reason"][had]
+        assert not told.eq("you were interested in it" if not viewer else "you had it before").any()
+
+
+def test_only_purchases_are_what_a_chance_is_about(shop):
+    rows, items, contacts = shop
+    looked = rows.sample(frac=0.7, random_state=1)
+    looked = looked.assign(bought=False, occurred_at=looked["occurred_at"] - pd.Timedelta("2h"))
+    both = pd.concat([rows.assign(bought=True), looked])
+    plain, mixed = (
+        Recommender(ranker="blend").fit(some, items, contacts, as_of=NIGHT) for some in (rows, both)
     )
+    bought, touched = (one.probability_ for one in (plain, mixed))
+    assert bought is not None
+    assert touched is not None
+    assert touched.hits / touched.slots < 1.15 * bought.hits / bought.slots
 
 
 def test_a_fresh_history_counts_without_another_fit(fitted):
@@ -122,6 +158,7 @@ def test_taking_the_named_item_out_of_the_history_puts_the_item_lower(shop, fitt
         ).to_frame()
         again = twin.loc[twin["item_id"] == slot["item_id"], "score"]
         assert again.empty or again.isna().all() or again.iloc[0] < slot["score"]
+        assert again.empty or twin.loc[again.index[0], "rank"] >= slot["rank"]
 
 
 def test_chances_are_chances_and_fall_with_the_rank(fitted):

@@ -191,6 +191,8 @@ class RankingModel:
             asked = np.sort(rng.choice(asked, self.recipients, replace=False))
         later = interactions.take(asked)
         recent = later.occasions_back == 0 if ahead is None else later.age < ahead
+        if later.bought is not None and not interactions.goal.all():
+            recent &= later.bought
         return rehearsed(
             self._proposer, stages.of(known), trees, past.take(asked), later.rows(recent)
         )

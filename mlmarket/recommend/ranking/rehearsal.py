@@ -72,7 +72,4 @@ def rehearsed(
         pool = proposer.pool(stage, recipients.chunk(first, last))
         parts.append(proposer.ordered(pool, _REHEARSED, trees))
     item, score = (np.concatenate([part[place] for part in parts]) for place in range(2))
-    size = len(recipients.items)
-    taken = answers.contact.astype(np.int64) * size + answers.item
-    shown = np.arange(len(item), dtype=np.int64)[:, None] * size + item
-    return Rehearsal(recipients, item, score, np.isin(shown, taken) & (item >= 0))
+    return Rehearsal(recipients, item, score, answers.holds(item))

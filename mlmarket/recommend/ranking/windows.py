@@ -83,11 +83,14 @@ def next_occasions(interactions: Interactions, count: int) -> list[Window]:
     list of Window
         The earliest first; `known` is without all of these occasions.
     """
-    back = interactions.occasions_back
+    back, goal = interactions.occasions_back, interactions.goal
     known = interactions.without_last(count)
+    places = reversed(range(count))
     return [
-        _window(known, interactions.without_last(place + 1), interactions.rows(back == place))
-        for place in reversed(range(count))
+        _window(
+            known, interactions.without_last(place + 1), interactions.rows((back == place) & goal)
+        )
+        for place in places
     ]
 
 
@@ -109,10 +112,11 @@ def periods(interactions: Interactions, days: float, count: int) -> list[Window]
         The earliest first; `known` is what had happened when the window began.
     """
     found = []
+    at, goal = interactions.at, interactions.goal
     for place in reversed(range(count)):
         begin = interactions.now - days * (place + 1)
         known = interactions.before(begin)
-        answered = interactions.rows((interactions.at > begin) & (interactions.at <= begin + days))
+        answered = interactions.rows((at > begin) & (at <= begin + days) & goal)
         found.append(_window(known, known, answered))
     return found
 
