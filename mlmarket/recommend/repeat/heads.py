@@ -71,7 +71,7 @@ class RepeatAndNew:
         relevant : ndarray of bool, shape (recipients, m)
             What was taken.
         present : ndarray of bool, shape (recipients, m), optional
-            Where there is a candidate; by default everywhere.
+            Where there is a candidate; by default wherever it is known whether the recipient has had it.
 
         Returns
         -------
@@ -79,7 +79,7 @@ class RepeatAndNew:
         """
         rows = features.reshape(-1, features.shape[-1])
         taken = relevant.reshape(-1)
-        there = np.ones(len(rows), np.bool_) if present is None else present.reshape(-1)
+        there = ~np.isnan(rows[:, self.own]) if present is None else present.reshape(-1)
         own = rows[:, self.own] > 0
         self.rates_ = np.zeros(2)
         self.boosters_: list[str] = []

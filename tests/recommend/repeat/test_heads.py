@@ -68,6 +68,15 @@ def test_places_without_a_candidate_are_not_learned_from():
     assert heads.probability(features)[features[:, :, 0] == 0].mean() < 0.1
 
 
+def test_places_whose_features_are_unknown_are_empty():
+    features, taken, _ = lessons()
+    features[:, 5:] = np.nan
+    heads = RepeatAndNew(0).fit(features, taken & (np.arange(10) < 5))
+    told = RepeatAndNew(0).fit(features[:, :5], taken[:, :5])
+    assert heads.boosters_ == told.boosters_
+    np.testing.assert_array_equal(heads.rates_, told.rates_)
+
+
 def test_own_items_never_drive_out_new_ones(made):
     history = made([0, 0, 0], [1, 2, 3], [1.0, 2.0, 3.0], contacts=1, now=5.0)
     total = np.zeros((1, len(history.items)), np.float32)
