@@ -8,6 +8,7 @@ from mlmarket.recommend.lazy_names import lazily
 
 if TYPE_CHECKING:
     from mlmarket.prediction import BatchPredictor
+    from mlmarket.recommend.asking import Tonight
     from mlmarket.recommend.backtesting import backtest
     from mlmarket.recommend.baselines import PersonalFrequency, simple_rules
     from mlmarket.recommend.content import UrlPattern
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from mlmarket.recommend.ranking_report import RankingReport
     from mlmarket.recommend.reasons import REASON_CODES, ReasonTexts
     from mlmarket.recommend.recommendations import Recommendations
-    from mlmarket.recommend.recommender import Recommender, Tonight
+    from mlmarket.recommend.recommender import Recommender
     from mlmarket.recommend.rules import Fallback, Rules, RuleTables, Slots
 
 __all__ = [
@@ -120,7 +121,7 @@ _PLACES: Final = {
     "SlotProbability": "probability",
     "Slots": "rules",
     "Together": "generators.together",
-    "Tonight": "recommender",
+    "Tonight": "asking",
     "Transitions": "generators.transitions",
     "UrlPattern": "content",
     "backtest": "backtesting",

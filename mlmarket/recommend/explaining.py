@@ -96,7 +96,7 @@ def causes_of(
         One a slot.
     """
     code = _plain_codes(slots)[slots.source]
-    own = _own(slots.item, recipients)
+    own = recipients.holds(slots.item)
     code[own & (slots.source < len(model.sources))] = _CODES["again"]
     cause = np.full(slots.item.shape, -1, dtype=np.int32)
     for number, (name, generator) in enumerate(model.fitted_generators.items()):
@@ -121,13 +121,6 @@ def _code_of(source: str) -> str:
     if source.startswith(POPULAR_BY):
         return _BY_SOURCE.get(source, "popular_segment")
     return _BY_SOURCE.get(source, "for_you")
-
-
-def _own(item: Codes, recipients: Interactions) -> Flags:
-    size = len(recipients.items)
-    had = recipients.contact.astype(np.int64) * size + recipients.item
-    asked = np.arange(len(item), dtype=np.int64)[:, None] * size + item
-    return np.isin(asked, had) & (item >= 0)
 
 
 def _not_lower_without(

@@ -126,6 +126,24 @@ class Interactions:
         """Return the number of rows."""
         return len(self.item)
 
+    def holds(self, item: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """Return which items stand in the histories.
+
+        Parameters
+        ----------
+        item : ndarray of int32, shape (contacts, m)
+            Places in `items`, of each contact; -1 for none.
+
+        Returns
+        -------
+        ndarray of bool, shape (contacts, m)
+            False where there is no item.
+        """
+        size = len(self.items)
+        had = self.contact.astype(np.int64) * size + self.item
+        asked = np.arange(len(item), dtype=np.int64)[:, None] * size + item
+        return np.isin(asked, had) & (item >= 0)
+
     def rows(self, keep: npt.NDArray[np.bool_]) -> Self:
         """Return the same contacts and catalogue with some of the rows.
 

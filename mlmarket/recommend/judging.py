@@ -88,11 +88,8 @@ class _Round:
     items: "pa.StringArray"
     indptr: npt.NDArray[np.int64]
     indices: npt.NDArray[np.int64]
-
-    @property
-    def buyers(self) -> int:
-        """How many of the people took anything."""
-        return int(np.count_nonzero(np.diff(self.indptr)))
+    drawn: npt.NDArray[np.bool_]
+    """Who was drawn from everybody: with those who took something added, chances would look too low."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +188,8 @@ def _round(
     buyers = had.filter(pc.is_in(had, value_set=some))
     if len(buyers) < _FEWEST_BUYERS:
         return None
-    drawn = pa.concat_arrays([_spread(buyers, _MOST_BUYERS), _spread(had, _MOST_OTHERS)])
-    people = pc.unique(drawn)
+    everybody = _spread(had, _MOST_OTHERS)
+    people = pc.unique(pa.concat_arrays([_spread(buyers, _MOST_BUYERS), everybody]))
     people = people.take(pc.sort_indices(people))
     from mlmarket.recommend.histories import histories_of
 
@@ -202,7 +199,8 @@ def _round(
     contact, item = np.divmod(pairs, len(came.items))
     place = pc.index_in(came.items, value_set=items).to_numpy()
     indptr = np.searchsorted(contact, np.arange(len(people) + 1)).astype(np.int64)
-    return _Round(origin, known, people, items, indptr, place.astype(np.int64)[item])
+    drawn = pc.is_in(people, value_set=everybody).to_numpy(zero_copy_only=False)
+    return _Round(origin, known, people, items, indptr, place.astype(np.int64)[item], drawn)
 
 
 def _spread(people: "pa.StringArray", most: int) -> "pa.StringArray":
@@ -235,6 +233,7 @@ def _listed(
         asked, _PLACES, history=found.known, exclude="none", as_of=found.origin
     )
     item, chance = _as_places(shown, found)
+    chance[~found.drawn] = np.nan
     scores = ranking_metrics(item, found.indptr, found.indices, _PLACES)
     first = np.zeros(len(item), dtype=np.bool_)
     for row in range(len(item)):

@@ -8,13 +8,14 @@ import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self, Unpack, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.time import parse_duration
+from mlmarket.recommend.asking import Tonight, excluded
 from mlmarket.recommend.fallbacks import Fallbacks
 from mlmarket.recommend.fitting import in_catalogue, placed_in
 from mlmarket.recommend.generators.history import History
@@ -27,7 +28,7 @@ from mlmarket.recommend.probability import SlotProbability
 from mlmarket.recommend.ranking.ranked import Ranked
 from mlmarket.recommend.reasons import ReasonTexts
 from mlmarket.recommend.recommendations import Recommendations
-from mlmarket.recommend.rules import CompiledRules, Rules, RuleTables
+from mlmarket.recommend.rules import CompiledRules, Rules
 from mlmarket.recommend.storage import read_state, write_state
 
 if TYPE_CHECKING:
@@ -131,10 +132,7 @@ class PlainRecommender:
         recipients, came = then.take(people), since.take(people)
         scores, _ = self._scores(recipients, Popularity().fit(then))
         item, score = largest(scores, _SHOWN)
-        size = len(known.items)
-        taken = came.contact.astype(np.int64) * size + came.item
-        hit = np.isin(np.arange(len(item))[:, None] * size + item, taken) & (item >= 0)
-        return SlotProbability.fit(recipients, item, score, hit)
+        return SlotProbability.fit(recipients, item, score, came.holds(item))
 
     def _scores(self, recipients: Interactions, popularity: Popularity) -> tuple[Scores, Scores]:
         """Return all scores, and how much of each is the recipient's own."""
@@ -161,15 +159,7 @@ class PlainRecommender:
         return other
 
     def recommend(
-        self,
-        contacts: "pa.Table",
-        k: int = 10,
-        *,
-        history: Interactions,
-        exclude: Literal["seen", "none"] = "none",
-        eligible: "pa.StringArray | None" = None,
-        due: object = None,
-        as_of: datetime | None = None,
+        self, contacts: "pa.Table", k: int = 10, **tonight: Unpack[Tonight]
     ) -> Recommendations:
         """Return items for contacts.
 
@@ -179,16 +169,9 @@ class PlainRecommender:
             Whom, by ``contact_id``.
         k : int, default 10
             Slots of each.
-        history : Interactions
-            Everything known of them tonight.
-        exclude : {"seen", "none"}, default "none"
-            Whether items of the history are left out.
-        eligible : pyarrow.StringArray, optional
-            Only these items.
-        due : frame, optional
-            Not looked at: a rule is to stay as simple as it is.
-        as_of : datetime, optional
-            Tonight.
+        **tonight : Tonight
+            As :meth:`Recommender.recommend` takes it. ``history`` has to be everything known of them, as
+            :class:`Interactions`; what is due is not looked at: a rule is to stay as simple as it is.
 
         Returns
         -------
@@ -197,12 +180,12 @@ class PlainRecommender:
         """
         import pyarrow as pa
 
-        _ = due
         learned = self._require_learned()
-        only = None if eligible is None else pa.table({ITEM_ID: eligible})
+        exclude, tables = excluded(tonight)
         rules = (self.rules or Rules()).compile(
-            learned.facts, None, as_of=as_of, tables=RuleTables(eligible=only)
+            learned.facts, contacts, as_of=tonight.get("as_of"), tables=tables
         )
+        history = cast("Interactions", tonight["history"])
         people = contacts.column(CONTACT_ID).combine_chunks()
         known = placed_in(history, learned.facts.ids)
         parts = [

@@ -1,11 +1,10 @@
 """What to show each person tonight?"""
 
 import copy
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
@@ -21,11 +20,11 @@ from mlmarket.market.time import duration_text, parse_duration, to_utc
 from mlmarket.prediction.answers import asked_ids, in_one
 from mlmarket.prediction.buckets import Roll
 from mlmarket.prediction.evidence import Evidence
-from mlmarket.prediction.fitted import CARD, changed_model, digest_of_file, read_card
+from mlmarket.prediction.fitted import CARD, read_card
 from mlmarket.prediction.predictor import DeclinedError, Headline, Predictions, Schema
 from mlmarket.prediction.study import declined, ordered_origins, require_market
 from mlmarket.recommend.content import UrlPattern
-from mlmarket.recommend.interactions import ITEM_ID, Interactions
+from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.night_answers import (
     NAME,
     PROBABILITY,
@@ -33,7 +32,16 @@ from mlmarket.recommend.night_answers import (
     columns_of,
     reasons_for,
 )
+from mlmarket.recommend.night_facts import (
+    KnownTonight,
+    contacts_of,
+    in_shop,
+    items_of,
+    rule_tables,
+    told,
+)
 from mlmarket.recommend.rules import Rules
+from mlmarket.recommend.trained import Trained
 from mlmarket.recommend.weights import check_weights, weights_of
 
 if TYPE_CHECKING:
@@ -41,10 +49,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlmarket.market import Market
-    from mlmarket.recommend.items import ItemFacts
     from mlmarket.recommend.judging import Inquiry
-    from mlmarket.recommend.plain import PlainRecommender
-    from mlmarket.recommend.recommender import Recommender
 
 __all__ = ["RecommendPredictor"]
 
@@ -52,51 +57,9 @@ _EXCLUDES: Final = ("none", "seen")
 _MOST_SLOTS: Final = 20
 _FEWEST_CONTACTS: Final = 50
 _FEWEST_ITEMS: Final = 5
-_LEARNED: Final = "learned"
-_CATALOGUE: Final = "catalogue.json"
-_COUNTRY: Final = "country"
 _DAY: Final = timedelta(days=1)
 
 Due = Callable[[int], "pd.DataFrame | None"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Fitted:
-    """What was learned.
-
-    Parameters
-    ----------
-    learner : PlainRecommender or Recommender
-        What answers.
-    items : pyarrow.StringArray
-        The catalogue it learned from.
-    evidence : Evidence
-        What backs it.
-    as_of : datetime
-        When it was trained.
-    files : mapping of str to str
-        SHA-256 of its files, by name.
-    version : str
-        Date, what answers, and a digest of its files.
-    """
-
-    learner: "PlainRecommender | Recommender"
-    items: "pa.StringArray"
-    evidence: Evidence
-    as_of: datetime
-    files: Mapping[str, str]
-    version: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Tonight:
-    """What answers, and what is known tonight of items and contacts."""
-
-    learner: "PlainRecommender | Recommender"
-    histories: Interactions
-    facts: "ItemFacts"
-    contacts: "pa.Table"
-    eligible: "pa.StringArray | None"
 
 
 class RecommendPredictor:
@@ -178,7 +141,7 @@ class RecommendPredictor:
         self.rules = {} if rules is None else dict(rules)
         self.folds = folds
         self._rules = Rules.from_mapping(self.rules)
-        self._fitted: _Fitted | None = None
+        self._fitted: Trained | None = None
         self._due: Due | None = None
 
     @property
@@ -300,15 +263,16 @@ class RecommendPredictor:
             Where `as_of` has no zone.
         """
         from mlmarket.prediction.learner import one_thread
+        from mlmarket.recommend.items import catalogue
         from mlmarket.recommend.learners import make
 
         known, origins = self._gate(market, as_of)
-        items, contacts = _items(market), _contacts(market, as_of)
+        items, contacts = items_of(market), contacts_of(market, as_of)
         with one_thread():
             evidence = self._judge(market, known, origins, until=as_of)
             learner = make(evidence.chosen, horizon=self.horizon, rules=self._rules)
             learner.fit(known, items, contacts, as_of=as_of)
-        self._fitted = _kept(learner, _catalogue(known, items), evidence, as_of)
+        self._fitted = Trained.of(learner, catalogue(known.items, items), evidence, as_of)
         return self
 
     def backtest(self, market: "Market", *, origins: Sequence[datetime]) -> Evidence:
@@ -478,7 +442,7 @@ class RecommendPredictor:
 
         fitted = self._require_fitted()
         place = Path(folder)
-        _write(fitted.learner, fitted.items, place)
+        fitted.save(place)
         write_json(place / CARD, self.training_record_)
 
     @classmethod
@@ -500,27 +464,13 @@ class RecommendPredictor:
         ConfigurationError
             Where there is none, it is of another class, or its files were changed.
         """
-        import pyarrow as pa
-
-        from mlmarket.recommend.learners import read
-
         place = Path(folder)
         card = read_card(place, cls.__name__)
-        for name, digest in card["files"].items():
-            if not (place / name).is_file() or digest_of_file(place / name) != digest:
-                raise changed_model(place)
         model = cls(**card["parameters"])
-        model._fitted = _Fitted(
-            read(card["learner"], place / _LEARNED, rules=model._rules),
-            pa.array(json.loads((place / _CATALOGUE).read_text(encoding="utf-8")), pa.string()),
-            Evidence.from_dict(card["evidence"]),
-            datetime.fromisoformat(card["as_of"]),
-            card["files"],
-            card["version"],
-        )
+        model._fitted = Trained.restore(place, card, model._rules)
         return model
 
-    def _require_fitted(self) -> _Fitted:
+    def _require_fitted(self) -> Trained:
         if self._fitted is None:
             from sklearn.exceptions import NotFittedError
 
@@ -587,9 +537,9 @@ class RecommendPredictor:
         from mlmarket.recommend.judging import judge, sum_up
 
         inquiry = self._inquiry(market)
-        contacts = _contacts(market, origins[-1])
+        contacts = contacts_of(market, origins[-1])
         found = judge(
-            market, inquiry, origins, until=until, items=_items(market), contacts=contacts
+            market, inquiry, origins, until=until, items=items_of(market), contacts=contacts
         )
         if found is None:
             raise declined(
@@ -601,7 +551,7 @@ class RecommendPredictor:
 
     def _tonight(
         self, market: "Market", as_of: datetime, contacts: Sequence[str] | None
-    ) -> _Tonight:
+    ) -> KnownTonight:
         from mlmarket.recommend.from_market import market_interactions
         from mlmarket.recommend.items import ItemFacts
 
@@ -616,20 +566,21 @@ class RecommendPredictor:
             items=fitted.items,
             contacts=contacts,
         )
-        items = _items(market)
+        items = items_of(market)
         facts = ItemFacts.from_frame(items, fitted.items)
-        return _Tonight(
+        return KnownTonight(
             fitted.learner.with_facts(facts),
             histories,
             facts,
-            _contacts(market, as_of),
-            _in_shop(items, fitted.items),
+            contacts_of(market, as_of),
+            in_shop(items, fitted.items),
+            rule_tables(market, self._rules, as_of=as_of),
         )
 
     def _answer(
         self,
         people: "pa.StringArray",
-        tonight: _Tonight,
+        tonight: KnownTonight,
         due: "pd.DataFrame | None",
         as_of: datetime,
     ) -> Predictions:
@@ -642,86 +593,9 @@ class RecommendPredictor:
         }
         if tonight.eligible is not None:
             asked["eligible"] = tonight.eligible
+        asked["tables"] = tonight.tables
         if due is not None and len(due):
             asked["due"] = due
-        told = _told(people, tonight.contacts)
-        found = tonight.learner.recommend(told, self.slots, **asked)
+        people_told = told(people, tonight.contacts)
+        found = tonight.learner.recommend(people_told, self.slots, **asked)
         return as_predictions(people, found, tonight.facts, k=self.slots, version=self.version_)
-
-
-def _items(market: "Market") -> "pa.Table | None":
-    """Return the table of items, the same in any order of its rows."""
-    if not market.has("items"):
-        return None
-    table = market.table("items").to_pyarrow()
-    return table.sort_by(ITEM_ID).replace_schema_metadata(None)
-
-
-def _contacts(market: "Market", as_of: datetime) -> "pa.Table":
-    """Return everybody known at an instant, with the country where it is told."""
-    import pyarrow as pa
-
-    people = market.contacts(as_of=as_of)
-    columns = [CONTACT_ID, *({_COUNTRY} & set(people.columns))]
-    table = people.select(columns).to_pyarrow()
-    return pa.table({name: table.column(name).cast(pa.string()) for name in columns}).sort_by(
-        CONTACT_ID
-    )
-
-
-def _told(people: "pa.StringArray", contacts: "pa.Table") -> "pa.Table":
-    """Return what is known of some people tonight."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    place = pc.index_in(people, value_set=contacts.column(CONTACT_ID).combine_chunks())
-    columns: dict[str, Any] = {CONTACT_ID: people}
-    for name in contacts.column_names[1:]:
-        columns[name] = contacts.column(name).combine_chunks().take(place)
-    return pa.table(columns)
-
-
-def _catalogue(known: Interactions, items: "pa.Table | None") -> "pa.StringArray":
-    from mlmarket.recommend.items import catalogue
-
-    return catalogue(known.items, items)
-
-
-def _in_shop(items: "pa.Table | None", catalogue: "pa.StringArray") -> "pa.StringArray | None":
-    """Return the items of the catalogue that are sold tonight; None where there is no table of items.
-
-    A model is some weeks old, and what it knows may be gone.
-    """
-    import pyarrow.compute as pc
-
-    if items is None:
-        return None
-    return catalogue.filter(pc.is_in(catalogue, value_set=items.column(ITEM_ID).combine_chunks()))
-
-
-def _write(
-    learner: "PlainRecommender | Recommender", items: "pa.StringArray", place: Path
-) -> dict[str, str]:
-    """Write a model's own files, and return the digest of each."""
-    from mlmarket.recommend.learners import write
-
-    inner = place / _LEARNED
-    inner.mkdir(parents=True, exist_ok=True)
-    write(learner, inner)
-    text = json.dumps(items.to_pylist(), ensure_ascii=False)
-    (place / _CATALOGUE).write_text(text, encoding="utf-8")
-    files = [path for path in sorted(place.rglob("*")) if path.is_file() and path.name != CARD]
-    return {path.relative_to(place).as_posix(): digest_of_file(path) for path in files}
-
-
-def _kept(
-    learner: "PlainRecommender | Recommender",
-    items: "pa.StringArray",
-    evidence: Evidence,
-    as_of: datetime,
-) -> _Fitted:
-    with tempfile.TemporaryDirectory() as name:
-        files = _write(learner, items, Path(name))
-    digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:8]
-    version = f"{as_of.astimezone(UTC):%Y-%m-%d}-{evidence.chosen}-{digest}"
-    return _Fitted(learner, items, evidence, as_of, files, version)

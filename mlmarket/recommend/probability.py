@@ -145,18 +145,11 @@ def _terms(recipients: Interactions, item: Codes, score: Scores, knots: Numbers)
     """Return the terms of the regression, a row an item that is there."""
     recipient, place = np.nonzero(item >= 0)
     worth = score[recipient, place].astype(np.float64)
-    own = _own(recipients, item)[recipient, place].astype(np.float64)
+    own = recipients.holds(item)[recipient, place].astype(np.float64)
     bends = np.maximum(worth[:, None] - knots, 0.0)
     lively = _liveliness(recipients)[recipient]
     parts = [worth[:, None], bends, own[:, None], own[:, None] * worth[:, None], lively]
     return np.concatenate([*parts, own[:, None] * lively, np.log1p(place)[:, None]], axis=1)
-
-
-def _own(recipients: Interactions, item: Codes) -> Flags:
-    size = len(recipients.items)
-    had = recipients.contact.astype(np.int64) * size + recipients.item
-    asked = np.arange(len(item), dtype=np.int64)[:, None] * size + item
-    return np.isin(asked, had) & (item >= 0)
 
 
 def _liveliness(recipients: Interactions) -> Numbers:

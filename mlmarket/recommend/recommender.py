@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Final, Literal, Self, Unpack
 
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.market.frames import to_arrow
 from mlmarket.market.time import parse_duration
 from mlmarket.recommend.answers import Counter, Queue, allotted, answered
+from mlmarket.recommend.asking import Tonight, excluded
 from mlmarket.recommend.due import DueItems
 from mlmarket.recommend.exploration import Exploration, cold_items
 from mlmarket.recommend.fallbacks import Fallbacks
@@ -27,9 +28,9 @@ from mlmarket.recommend.ranking.model import RankingModel
 from mlmarket.recommend.ranking.standard import standard_blocks, standard_generators
 from mlmarket.recommend.reading import days
 from mlmarket.recommend.reasons import ReasonTexts
-from mlmarket.recommend.recipients import as_item_frame, asked_contacts, contacts_table
+from mlmarket.recommend.recipients import asked_contacts, contacts_table
 from mlmarket.recommend.recommendations import Recommendations
-from mlmarket.recommend.rules import Rules, RuleTables
+from mlmarket.recommend.rules import Rules
 from mlmarket.recommend.scarce import Allotment, read_stock
 
 if TYPE_CHECKING:
@@ -38,50 +39,11 @@ if TYPE_CHECKING:
 __all__ = ["Recommender"]
 
 _RANKERS: Final = ("auto", "lambdarank", "blend")
-_EXCLUDES: Final = ("seen", "none")
 _PART: Final = 20_000
 """Recipients whose answers are in memory at once."""
 _DAY: Final = timedelta(days=1)
 _NO_NIGHT: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Where only an order is known, one draw holds for all nights."""
-
-
-class Tonight(TypedDict, total=False):
-    """What is known and asked tonight; everything may be left out.
-
-    Parameters
-    ----------
-    history : frame
-        Fresher interactions than those learned from, also of new contacts; they count without another fit.
-        :class:`Interactions` are taken as the whole histories, in place of those learned from.
-    exclude : {"seen", "none"} or frame
-        Whether items of the history are left out, by default they are; a frame of ``contact_id, item_id`` names
-        what is left out, and nothing else is.
-    eligible : sequence of str, or frame
-        Only these items; with ``contact_id`` only these to each.
-    due : frame
-        ``contact_id, item_id, due_date, probability`` of what is used up, see :func:`mlmarket.churn.due_items`;
-        these items may come back whatever `exclude` says of the history.
-    stock : frame
-        ``item_id, capacity``: to how many of those asked for an item may be shown at most. Who would lose most
-        without it gets it; no capacity is ever exceeded.
-    tables : RuleTables
-        Carts, consents, and what is blocked or pinned for single contacts.
-    as_of : datetime
-        Tonight; by default when it learned. Needed where `history` has times.
-    check_reasons : bool
-        Whether "because you bought X" is only said where ranking without X puts the item lower; by default it is.
-        It costs about as much as the ranking, once for each X of a recipient.
-    """
-
-    history: object
-    exclude: object
-    eligible: object
-    due: object
-    stock: object
-    tables: RuleTables
-    as_of: datetime
-    check_reasons: bool
 
 
 class Recommender:
@@ -398,7 +360,7 @@ class Recommender:
         as_of = tonight.get("as_of")
         histories = _histories(learned, tonight.get("history"), as_of)
         people, known = _people(learned, contacts, histories)
-        exclude, tables = _excluded(tonight)
+        exclude, tables = excluded(tonight)
         rules = Rules() if self.rules is None else self.rules
         due = tonight.get("due")
         counter = Counter(
@@ -499,25 +461,6 @@ def _segments(contacts: "pa.Table | None", columns: Sequence[str]) -> dict[str, 
         return {}
     there = [column for column in columns if column in contacts.column_names]
     return {column: Segments.of(contacts, column) for column in there}
-
-
-def _excluded(tonight: Tonight) -> tuple[Literal["seen", "none"], RuleTables]:
-    """Return whether the history is left out, and the tables of tonight."""
-    exclude, tables = tonight.get("exclude", "seen"), tonight.get("tables", RuleTables())
-    eligible = tonight.get("eligible")
-    if eligible is not None:
-        tables = replace(tables, eligible=as_item_frame(eligible))
-    if not isinstance(exclude, str):
-        return "none", replace(tables, exclude=exclude)
-    if exclude == "seen":
-        return "seen", tables
-    if exclude == "none":
-        return "none", tables
-    raise ConfigurationError(
-        f"'exclude' is {exclude!r}.",
-        "It decides whether people see what they had.",
-        suggestion(exclude, _EXCLUDES),
-    )
 
 
 def _probability_of(model: RankingModel) -> SlotProbability | None:

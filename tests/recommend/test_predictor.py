@@ -119,6 +119,23 @@ def test_where_everybody_comes_back_the_rule_answers_and_says_so():
     assert (frame["rec_1_reason"].drop(index="new")[expected != "i05"] == "you had it before").all()
 
 
+def test_chances_are_judged_on_people_drawn_from_everybody(monkeypatch):
+    from mlmarket.recommend import judging
+
+    monkeypatch.setattr(judging, "_MOST_OTHERS", 60)
+    # Half of them left long ago: those who take something are not like everybody.
+    found = [
+        row
+        for row in rows(120, loyal=True)
+        if int(row["contact_id"][1:]) >= 60 or row["ordered_at"] < NIGHT - timedelta(days=100)
+    ]
+    evidence = RecommendPredictor(2, folds=1).fit(market(found), as_of=NIGHT).evidence_
+    assert evidence.calibration.count.sum() == 60
+    (total,) = evidence.totals
+    assert total.observed == pytest.approx(30, abs=3)
+    assert total.expected == pytest.approx(total.observed, abs=12)
+
+
 def test_somebody_nobody_knows_has_no_answer_and_somebody_new_has(fitted, shop):
     answer = fitted.predict(shop, as_of=NIGHT, contacts=["c001", "new", "nobody"])
     assert answer.contacts.column("contact_id").to_pylist() == ["c001", "new"]
@@ -246,3 +263,32 @@ def test_nothing_is_answered_before_anything_is_learned(shop, tmp_path: Path):
         RecommendPredictor().predict(shop, as_of=NIGHT)
     with pytest.raises(NotFittedError):
         RecommendPredictor().save(tmp_path)
+
+
+def test_the_rules_of_a_night_know_consents_and_carts():
+    found = rows(150, loyal=False)
+    said = pa.table(
+        {
+            "contact_id": ["c001", "c002", "c003", "c003"],
+            "channel": ["email"] * 4,
+            "granted": [True, False, True, False],
+            "changed_at": pa.array([NIGHT - timedelta(days=9)] * 3 + [NIGHT + timedelta(1)], TIME),
+        }
+    )
+    items = FACTS.append_column("topic", pa.array(["news"] * ITEMS))
+    asked = market(found, consents=said, items=items)
+    model = RecommendPredictor(3, folds=1, rules={"consent": "email"}).fit(asked, as_of=NIGHT)
+    shown = model.predict(asked, as_of=NIGHT)
+    assert set(shown.items.column("contact_id").to_pylist()) == {"c001", "c003"}
+    item = shown.items.column("item_id")[0].as_py()
+    cart = pa.table(
+        {
+            "contact_id": ["c001"],
+            "event_type": ["add_to_cart"],
+            "occurred_at": pa.array([NIGHT - timedelta(hours=3)], TIME),
+            "item_id": [item],
+        }
+    )
+    with_cart = model.predict(market(found, consents=said, items=items, events=cart), as_of=NIGHT)
+    assert item in shown.items.column("item_id").to_pylist()[:3]
+    assert item not in with_cart.items.column("item_id").to_pylist()[:3]

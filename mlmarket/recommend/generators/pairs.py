@@ -72,8 +72,10 @@ def pairs_of(
         Not yet counted.
     """
     size = len(interactions.items)
-    by_item = np.argsort(interactions.item, kind="stable").astype(np.int64)
     counts = np.bincount(interactions.item, minlength=size)
+    first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    by_item = np.empty(len(interactions), dtype=np.int64)
+    _place(interactions.item, first[:-1].copy(), by_item)
     return Pairs(
         start=interactions.start,
         item=interactions.item,
@@ -82,11 +84,20 @@ def pairs_of(
         mass=mass,
         contact=interactions.contact,
         by_item=by_item,
-        first=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        first=first,
         after=after,
         before=before,
         rate=rate if interactions.timed else 0.0,
     )
+
+
+def _place_rows(item: Codes, following: Offsets, by_item: Offsets) -> None:
+    for row in range(len(item)):
+        by_item[following[item[row]]] = row
+        following[item[row]] += 1
+
+
+_place = numba.njit(cache=True, nogil=True, error_model="numpy")(_place_rows)
 
 
 def rows_of_items(interactions: Interactions) -> Numbers:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from mlmarket.errors import ConfigurationError
 from mlmarket.recommend.generators.generator import Candidates, best
+from mlmarket.recommend.generators.previous import previous_rows
 from mlmarket.recommend.generators.recency import by_occasion, of_rows
 from mlmarket.recommend.generators.stored import State, Stored
 
@@ -26,12 +27,11 @@ Numbers = npt.NDArray[np.float64]
 def _recent_counts(interactions: "Interactions", half_life: float | None) -> Numbers:
     """Return how many contacts touched each item, each by its latest time, so that one does not make a trend."""
     fading = of_rows(interactions, half_life) / np.maximum(interactions.weight, 1e-30)
-    contact, item = interactions.contact.astype(np.int64), interactions.item
-    order = np.lexsort((interactions.at, item, contact))
-    last = np.ones(len(order), dtype=np.bool_)
-    last[:-1] = (np.diff(contact[order]) != 0) | (np.diff(item[order]) != 0)
-    kept = order[last]
-    counts = np.bincount(item[kept], weights=fading[kept], minlength=len(interactions.items))
+    previous = previous_rows(interactions)
+    last = np.ones(len(previous), dtype=np.bool_)
+    last[previous[previous >= 0]] = False
+    item = interactions.item[last]
+    counts = np.bincount(item, weights=fading[last], minlength=len(interactions.items))
     return counts.astype(np.float64)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlmarket.prediction.learner import THREADS
+from mlmarket.recommend.ranking.forest import Forest
 
 __all__ = ["LambdaRank"]
 
@@ -49,15 +50,22 @@ class LambdaRank:
         self.trees = trees
         self.random_state = random_state
 
-    def fit(self, features: Features, relevant: npt.NDArray[np.bool_]) -> Self:
+    def fit(
+        self,
+        features: Features,
+        relevant: npt.NDArray[np.bool_],
+        size: npt.NDArray[np.integer],
+    ) -> Self:
         """Learn the order.
 
         Parameters
         ----------
-        features : ndarray of float32, shape (recipients, m, features)
-            Of candidates.
-        relevant : ndarray of bool, shape (recipients, m)
+        features : ndarray of float32, shape (candidates, features)
+            Of the candidates of one recipient after another.
+        relevant : ndarray of bool, shape (candidates,)
             What was taken.
+        size : ndarray of int, shape (recipients,)
+            How many candidates each recipient has.
 
         Returns
         -------
@@ -65,16 +73,17 @@ class LambdaRank:
         """
         import lightgbm as lgb
 
-        recipients, m, count = features.shape
         rows = lgb.Dataset(
-            features.reshape(-1, count),
-            label=relevant.reshape(-1).astype(np.int8),
-            group=np.full(recipients, m),
+            features,
+            label=relevant.astype(np.int8),
+            group=size,
             params={"max_bin": _SETTINGS["max_bin"], "verbose": -1},
             free_raw_data=True,
         )
         settings = {**_SETTINGS, "seed": self.random_state}
-        self.booster_: lgb.Booster = lgb.train(settings, rows, num_boost_round=self.trees)
+        booster = lgb.train(settings, rows, num_boost_round=self.trees)
+        self.text_ = str(booster.model_to_string())
+        self.forest_ = Forest.from_text(self.text_)
         return self
 
     def predict(self, features: Features) -> Features:
@@ -82,30 +91,24 @@ class LambdaRank:
 
         Parameters
         ----------
-        features : ndarray of float32, shape (recipients, m, features)
+        features : ndarray of float32, shape (candidates, features)
             In the order of :meth:`fit`.
 
         Returns
         -------
-        ndarray of float32, shape (recipients, m)
+        ndarray of float32, shape (candidates,)
             Comparable within a recipient.
         """
-        recipients, m, count = features.shape
-        if not recipients * m:
-            return np.empty((recipients, m), dtype=np.float32)
-        told = self.booster_.predict(features.reshape(-1, count), num_threads=THREADS)
-        return np.asarray(told, dtype=np.float32).reshape(recipients, m)
+        return self.forest_.raw(features).astype(np.float32)
 
     def to_text(self) -> str:
         """Return LightGBM's own text format."""
-        return str(self.booster_.model_to_string())
+        return self.text_
 
     @classmethod
     def from_text(cls, text: str) -> Self:
         """Read LightGBM's own text format."""
-        import lightgbm as lgb
-
         read = cls()
-        read.booster_ = lgb.Booster(model_str=text)
-        read.trees = read.booster_.num_trees()
+        read.text_, read.forest_ = text, Forest.from_text(text)
+        read.trees = len(read.forest_.first)
         return read

@@ -1,26 +1,25 @@
 """From what generators propose to one order."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from mlmarket.errors import ConfigurationError
-from mlmarket.recommend.generators.selection import largest
+from mlmarket.recommend.due import DueItems
 from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import ItemFacts
-from mlmarket.recommend.ranking.blend import chosen_weights, spread, weighted_sum
-from mlmarket.recommend.ranking.choice import Choice, gain_at_ten, judged
-from mlmarket.recommend.ranking.features import (
-    FeatureBlock,
-    StoredGenerator,
-    score_features,
-    score_names,
-)
+from mlmarket.recommend.ranking.blend import chosen_weights
+from mlmarket.recommend.ranking.choice import Choice, judged
+from mlmarket.recommend.ranking.features import FeatureBlock, StoredGenerator, score_names
 from mlmarket.recommend.ranking.lambdarank import LambdaRank
+from mlmarket.recommend.ranking.learners import stable_sample
+from mlmarket.recommend.ranking.lessons import Lessons, answers_of, lessons_of
+from mlmarket.recommend.ranking.pools import Pool, Proposer, Stage, Trees, chunks, in_units
 from mlmarket.recommend.ranking.ranked import Ranked
+from mlmarket.recommend.ranking.rehearsal import Rehearsal, rehearsed
+from mlmarket.recommend.ranking.stages import Stages
 from mlmarket.recommend.ranking.windows import (
     Target,
     Window,
@@ -32,18 +31,11 @@ from mlmarket.recommend.ranking.windows import (
 )
 from mlmarket.recommend.repeat.features import OWN
 from mlmarket.recommend.repeat.heads import RepeatAndNew
-from mlmarket.recommend.repeat.proposals import own_and_new
 
 __all__ = ["RankingModel"]
 
-Scores = npt.NDArray[np.float32]
-Codes = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
 Ranker = Literal["auto", "lambdarank", "blend"]
-Trees = LambdaRank | RepeatAndNew
-
-_CHUNK: Final = 512
-"""Recipients whose scores of the whole catalogue are in memory at once."""
 
 _WEIGHED: Final = 1000
 """Recipients on whom the weights of the blend are chosen."""
@@ -51,62 +43,8 @@ _WEIGHED: Final = 1000
 _FEW: Final = 300
 """Recipients with an answer, in the windows learned from and in the one judged on, below which no trees are learned."""
 
-_REHEARSED: Final = 20
-"""Places that are rehearsed."""
-
 _RARE: Final = 0.01
 """Share of repeated answers below which own items are no candidates."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Stage:
-    """Generators and blocks that know one past."""
-
-    generators: tuple[StoredGenerator, ...]
-    blocks: tuple[FeatureBlock, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Pool:
-    """Candidates of recipients."""
-
-    item: Codes
-    blend: Scores
-    voices: Scores
-    """Weighted and standardised scores, shape (generators, recipients, m)."""
-    features: Scores
-
-
-@dataclass(frozen=True, slots=True)
-class _Lesson:
-    """Candidates whose answer is known."""
-
-    features: Scores
-    relevant: Flags
-    answers: npt.NDArray[np.int64]
-    """How many items each recipient took, among the candidates or not."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rehearsal:
-    """What was ranked for a window that the ranking had not seen, and what came of it.
-
-    Parameters
-    ----------
-    recipients : Interactions
-        Histories as the window began; some took nothing in it.
-    item : ndarray of int32, shape (recipients, m)
-        The best items; -1 for none.
-    score : ndarray of float32, shape (recipients, m)
-        Their scores.
-    hit : ndarray of bool, shape (recipients, m)
-        Which of them were taken.
-    """
-
-    recipients: Interactions
-    item: Codes
-    score: Scores
-    hit: Flags
 
 
 class RankingModel:
@@ -134,6 +72,9 @@ class RankingModel:
         Earlier windows; the latest is judged on, the others are learned from.
     recipients : int, default 6000
         At most so many a window are learned from.
+    learners : int, default 200,000
+        At most so many contacts are learned from at all: where there are more, a stable sample of them, by a hash of
+        their ids, so that neither the order of rows nor the night decides who is in it. Everybody can be ranked for.
     random_state : int, default 0
         Seed of all sampling.
     """
@@ -149,6 +90,7 @@ class RankingModel:
         ranker: Ranker = "auto",
         windows: int = 3,
         recipients: int = 6000,
+        learners: int = 200_000,
         random_state: int = 0,
     ) -> None:
         self.generators = generators
@@ -159,6 +101,7 @@ class RankingModel:
         self.ranker: Ranker = ranker
         self.windows = windows
         self.recipients = recipients
+        self.learners = learners
         self.random_state = random_state
 
     @property
@@ -202,59 +145,45 @@ class RankingModel:
         ConfigurationError
             Where a horizon in days is asked of histories without times.
         """
+        interactions = stable_sample(interactions, self.learners)
         windows = self._windows(interactions)
         self.own_ = self.target != "new" and share_repeated(windows) >= _RARE
         rng = np.random.default_rng(self.random_state)
         asked = [sampled(wanted(window, self.target), self.recipients, rng) for window in windows]
+        del windows
         asked = [window for window in asked if len(window)]
         self.weights_ = np.full(len(self.generators), 1.0 / len(self.generators))
         self.weights_of_new_ = self.weights_
         self.trees_: Trees | None = None
-        stages = self._stages(asked, facts)
+        stages = Stages(self.generators, self.blocks, facts)
         judged_trees = self._choose(asked, stages)
         self.rehearsal_ = None
         if asked:
-            latest = asked[-1]
-            self.rehearsal_ = self._rehearse(
-                stages[id(latest.known)], judged_trees, latest.known, interactions
-            )
-        self._stage = self._learned(interactions, facts)
+            self.rehearsal_ = self._rehearse(stages, judged_trees, asked[-1].known, interactions)
+        asked.clear()
+        stages.keep_only()
+        self._stage = stages.of(interactions)
         return self
 
-    def _stages(self, windows: list[Window], facts: ItemFacts) -> dict[int, _Stage]:
-        """Return what generators had learned when each window began, by the identity of what was known."""
-        known = {id(window.known): window.known for window in windows}
-        return {key: self._learned(one, facts) for key, one in known.items()}
+    @property
+    def _proposer(self) -> Proposer:
+        return Proposer(self.weights_, self.weights_of_new_, self.own_, self.candidates)
 
     def _rehearse(
-        self,
-        stage: _Stage,
-        trees: Trees | None,
-        known: Interactions,
-        interactions: Interactions,
+        self, stages: Stages, trees: Trees | None, known: Interactions, interactions: Interactions
     ) -> Rehearsal:
         """Rank for everybody with a history as the latest window began, whether or not they took anything."""
-        back = 0.0 if self.horizon is None else self.horizon
-        past = interactions.without_last(1) if self.horizon is None else known
-        later = interactions.rows(
-            interactions.occasions_back == 0
-            if self.horizon is None
-            else interactions.at > interactions.now - back
-        )
+        ahead = self.horizon
+        past = interactions.without_last(1) if ahead is None else known
         asked = np.flatnonzero(np.diff(past.start) > 0)
         if len(asked) > self.recipients:
             rng = np.random.default_rng(self.random_state)
             asked = np.sort(rng.choice(asked, self.recipients, replace=False))
-        recipients, answers = past.take(asked), later.take(asked)
-        parts = []
-        for first, last in _chunks(len(asked)):
-            pool = self._pool(stage, recipients.chunk(first, last), None)
-            parts.append(self._ordered(pool, _REHEARSED, trees))
-        item, score = (np.concatenate([part[place] for part in parts]) for place in range(2))
-        size = len(recipients.items)
-        taken = answers.contact.astype(np.int64) * size + answers.item
-        shown = np.arange(len(item), dtype=np.int64)[:, None] * size + item
-        return Rehearsal(recipients, item, score, np.isin(shown, taken) & (item >= 0))
+        later = interactions.take(asked)
+        recent = later.occasions_back == 0 if ahead is None else later.age < ahead
+        return rehearsed(
+            self._proposer, stages.of(known), trees, past.take(asked), later.rows(recent)
+        )
 
     def _windows(self, interactions: Interactions) -> list[Window]:
         if self.horizon is None:
@@ -267,125 +196,76 @@ class RankingModel:
             )
         return periods(interactions, self.horizon, self.windows)
 
-    def _choose(self, windows: list[Window], stages: dict[int, _Stage]) -> Trees | None:
+    def _choose(self, windows: list[Window], stages: Stages) -> Trees | None:
         """Choose weights and ranker; return the trees that did not see the latest window."""
         labelled = [len(window) for window in windows]
         if not windows or (self.ranker == "blend" and min(labelled) == 0):
             self.choice_ = Choice.without_labels()
             return None
         first = windows[max(len(windows) - 2, 0)]
-        self.weights_ = self._weigh(stages[id(first.known)], first)
+        self.weights_ = self._weigh(stages.of(first.known), first)
         new = wanted(first, "new")
         if self.own_ and len(new):
-            self.weights_of_new_ = self._weigh(stages[id(first.known)], new, own=False)
+            self.weights_of_new_ = self._weigh(stages.of(first.known), new, own=False)
         else:
             self.weights_of_new_ = self.weights_
         few = len(windows) < 2 or min(sum(labelled[:-1]), labelled[-1]) < _FEW
         if self.ranker == "blend" or (few and self.ranker == "auto"):
             self.choice_ = Choice.blend_of(sum(labelled), asked=self.ranker == "blend")
             return None
-        lessons = [self._lesson(stages[id(window.known)], window) for window in windows]
-        return self._contest(lessons)
+        return self._contest(self._lessons(windows, stages))
 
-    def _contest(self, lessons: list[_Lesson]) -> Trees | None:
+    def _lessons(self, windows: list[Window], stages: Stages) -> Lessons:
+        """Return what all windows teach; what only earlier ones knew is dropped on the way."""
+        proposer = self._proposer
+
+        def pool_of(place: int, recipients: Interactions) -> Pool:
+            stages.keep_only(*(window.known for window in windows[place:]))
+            return proposer.pool(stages.of(windows[place].known), recipients)
+
+        most = min(self.candidates, len(windows[0].known.items)) * (2 if self.own_ else 1)
+        return lessons_of(windows, pool_of, (most, len(self.feature_names)))
+
+    def _contest(self, lessons: Lessons) -> Trees | None:
         """Judge the trees on the latest window, then learn them from all; return those judged, if taken."""
-        learned, judged_on = (lessons[:-1] or lessons), lessons[-1]
-        trees = self._trees(learned)
-        by_trees = gain_at_ten(
-            trees.predict(judged_on.features), judged_on.relevant, judged_on.answers
-        )
-        by_blend = gain_at_ten(
-            -np.broadcast_to(np.arange(judged_on.relevant.shape[1]), judged_on.relevant.shape),
-            judged_on.relevant,
-            judged_on.answers,
-        )
+        last = len(lessons.asked) - 1
+        trees = self._trees(lessons.windows(0, max(last, 1)))
+        latest = lessons.windows(last, last + 1)
+        by_trees = latest.gain(trees.predict(latest.features))
+        by_blend = latest.gain(-latest.place)
         self.choice_ = judged(by_trees, by_blend, asked=self.ranker == "lambdarank")
         if self.choice_.ranker == "blend":
             return None
         self.trees_ = self._trees(lessons)
         return trees
 
-    def _trees(self, lessons: list[_Lesson]) -> Trees:
-        features = np.concatenate([lesson.features for lesson in lessons])
-        relevant = np.concatenate([lesson.relevant for lesson in lessons])
-        told = relevant.any(axis=1)
+    def _trees(self, lessons: Lessons) -> Trees:
         if self.own_ and OWN in self.feature_names:
             heads = RepeatAndNew(self.feature_names.index(OWN), random_state=self.random_state)
-            return heads.fit(features[told], relevant[told])
-        return LambdaRank(random_state=self.random_state).fit(features[told], relevant[told])
+            return heads.fit(lessons.features, lessons.relevant)
+        trees = LambdaRank(random_state=self.random_state)
+        return trees.fit(lessons.features, lessons.relevant, lessons.size)
 
-    def _learned(self, known: Interactions, facts: ItemFacts) -> _Stage:
-        from copy import deepcopy
-
-        return _Stage(
-            tuple(deepcopy(generator).fit(known) for generator in self.generators.values()),
-            tuple(deepcopy(block).fit(known, facts) for block in self.blocks),
-        )
-
-    def _weigh(self, stage: _Stage, window: Window, *, own: bool = True) -> npt.NDArray[np.float64]:
+    def _weigh(self, stage: Stage, window: Window, *, own: bool = True) -> npt.NDArray[np.float64]:
         fewer = sampled(window, _WEIGHED, np.random.default_rng(self.random_state))
-        outside = ~self._candidates_of(fewer.recipients, None)
+        outside = ~self._proposer.asked(fewer.recipients, None)
         if not own:
             outside[fewer.recipients.contact, fewer.recipients.item] = True
         scores = []
         for generator in stage.generators:
             said = np.maximum(generator.scores(fewer.recipients), 0.0)
-            said *= _inverse(spread(said))[:, None]
+            said *= in_units(said)[:, None]
             said[outside] = -np.inf
             scores.append(said)
-        return chosen_weights(scores, _flags(fewer))
-
-    def _lesson(self, stage: _Stage, window: Window) -> _Lesson:
-        features, relevant = [], []
-        taken = np.diff(window.start)
-        for first, last in _chunks(len(window)):
-            recipients = window.recipients.chunk(first, last)
-            pool = self._pool(stage, recipients, None)
-            begin, end = window.start[first], window.start[last]
-            part = replace(
-                window,
-                recipients=recipients,
-                start=window.start[first : last + 1] - begin,
-                item=window.item[begin:end],
-            )
-            hit = np.take_along_axis(_flags(part), np.maximum(pool.item, 0).astype(np.intp), axis=1)
-            features.append(pool.features)
-            relevant.append(hit & (pool.item >= 0))
-        return _Lesson(np.concatenate(features), np.concatenate(relevant), taken)
-
-    def _candidates_of(self, recipients: Interactions, allowed: Flags | None) -> Flags:
-        shape = (len(recipients.contacts), len(recipients.items))
-        if allowed is not None:
-            return allowed
-        flags = np.ones(shape, dtype=np.bool_)
-        if not self.own_:
-            flags[recipients.contact, recipients.item] = False
-        return flags
-
-    def _pool(self, stage: _Stage, recipients: Interactions, allowed: Flags | None) -> _Pool:
-        scores = [generator.scores(recipients) for generator in stage.generators]
-        units = np.stack([_inverse(spread(said)) for said in scores])
-        weights = self.weights_[:, None].astype(np.float32)
-        total = weighted_sum(scores, units * weights)
-        shut = ~self._candidates_of(recipients, allowed)
-        total[shut] = 0.0
-        if self.own_:
-            new = weighted_sum(scores, units * self.weights_of_new_[:, None].astype(np.float32))
-            new[shut] = 0.0
-            item, blend = own_and_new(total, new, recipients, self.candidates)
-        else:
-            item, blend = largest(total, min(self.candidates, total.shape[1]))
-        at = np.maximum(item, 0).astype(np.intp)
-        voices = np.stack([np.take_along_axis(said, at, axis=1) for said in scores])
-        voices *= units[:, :, None]
-        blend[item < 0] = 0.0
-        parts = [score_features(voices, blend)]
-        parts += [block.values(recipients, item) for block in stage.blocks]
-        voices *= weights[:, :, None]
-        return _Pool(item, blend, voices, np.concatenate(parts, axis=-1))
+        return chosen_weights(scores, answers_of(fewer))
 
     def rank(
-        self, recipients: Interactions, *, allowed: Flags | None = None, m: int = 10
+        self,
+        recipients: Interactions,
+        *,
+        allowed: Flags | None = None,
+        m: int = 10,
+        due: DueItems | None = None,
     ) -> Ranked:
         """Return the best items of each recipient.
 
@@ -398,46 +278,37 @@ class RankingModel:
             What may be recommended; by default what is not in the history, or everything where histories repeat.
         m : int, default 10
             How many; fewer where fewer are known with a reason.
+        due : DueItems, optional
+            What is used up when. Where histories repeat, these items are always candidates, as far as they are
+            allowed; and where trees tell how likely each item is taken, the mean of their log odds and of those
+            told here counts for an item with a probability.
 
         Returns
         -------
         Ranked
             In the order of `recipients`.
         """
-        pools = [
-            (
-                self._pool(
-                    self._stage,
-                    recipients.chunk(first, last),
-                    None if allowed is None else allowed[first:last],
-                )
-            )
-            for first, last in _chunks(len(recipients.contacts))
-        ]
-        parts = [self._ordered(pool, m, self.trees_) for pool in pools]
+        parts = []
+        for first, last in chunks(len(recipients.contacts)):
+            some = recipients.chunk(first, last)
+            permitted = None if allowed is None else allowed[first:last]
+            parts.append(self._ranked(some, permitted, m, due))
         item, score, source = (
             np.concatenate([part[place] for part in parts]) for place in range(3)
         )
         return Ranked(recipients.contacts, recipients.items, item, score, source, self.sources)
 
-    def _ordered(
-        self, pool: _Pool, m: int, trees: Trees | None
-    ) -> tuple[Codes, Scores, npt.NDArray[np.int8]]:
-        score = pool.blend if trees is None else trees.predict(pool.features)
-        score = np.where(pool.item >= 0, score, -np.inf).astype(np.float32)
-        order = np.argsort(-score, axis=1, kind="stable")[:, :m]
-        source = pool.voices.argmax(axis=0).astype(np.int8)
-        source[pool.item < 0] = -1
-        item, score, source = (
-            np.take_along_axis(part, order, axis=1) for part in (pool.item, score, source)
-        )
-        missing = m - item.shape[1]
-        if missing > 0:
-            item, score, source = (
-                np.pad(part, ((0, 0), (0, missing)), constant_values=empty)
-                for part, empty in ((item, -1), (score, -np.inf), (source, -1))
-            )
-        return item, score, source
+    def _ranked(
+        self, recipients: Interactions, allowed: Flags | None, m: int, due: DueItems | None
+    ) -> tuple[npt.NDArray[Any], ...]:
+        proposer = self._proposer
+        wanted_too = chance = None
+        if due is not None and self.own_:
+            wanted_too = due.mask(recipients.contacts, len(recipients.items))
+        pool = proposer.pool(self._stage, recipients, allowed, wanted_too)
+        if due is not None and self.own_:
+            chance = due.of(recipients.contacts, pool.item)[1]
+        return proposer.ordered(pool, m, self.trees_, chance)
 
     def to_state(self) -> dict[str, Any]:
         """Return what was learned: arrays, numbers and text by name.
@@ -483,7 +354,7 @@ class RankingModel:
         self.own_ = bool(state["own"])
         self.choice_ = Choice.from_state(_under(state, "choice"))
         self.trees_ = _trees_of(state)
-        self._stage = _Stage(
+        self._stage = Stage(
             tuple(
                 generator.from_state(_under(state, f"generator/{name}"))
                 for name, generator in self.generators.items()
@@ -509,19 +380,3 @@ def _under(state: Mapping[str, Any], folder: str) -> dict[str, Any]:
         for name, value in state.items()
         if name.startswith(f"{folder}/")
     }
-
-
-def _chunks(count: int) -> Iterator[tuple[int, int]]:
-    return ((first, min(first + _CHUNK, count)) for first in range(0, max(count, 1), _CHUNK))
-
-
-def _inverse(spreads: Scores) -> Scores:
-    """Return what scores are multiplied with; 0 where a generator has nothing to say."""
-    units: Scores = np.divide(1.0, spreads, out=np.zeros_like(spreads), where=spreads > 0)
-    return units
-
-
-def _flags(window: Window) -> Flags:
-    flags = np.zeros((len(window), len(window.recipients.items)), dtype=np.bool_)
-    flags[np.repeat(np.arange(len(window)), np.diff(window.start)), window.item] = True
-    return flags

@@ -47,6 +47,7 @@ _ARGUMENTS: Final = (
     "ranker",
     "windows",
     "recipients",
+    "learners",
     "random_state",
 )
 

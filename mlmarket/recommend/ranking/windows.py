@@ -46,6 +46,27 @@ class Window:
         """Return the number of recipients."""
         return len(self.recipients.contacts)
 
+    def chunk(self, first: int, last: int) -> "Window":
+        """Return the recipients from one place to another, without copying their rows.
+
+        Parameters
+        ----------
+        first, last : int
+            Places; `last` is not among them.
+
+        Returns
+        -------
+        Window
+            A view.
+        """
+        begin, end = self.start[first], self.start[last]
+        return replace(
+            self,
+            recipients=self.recipients.chunk(first, last),
+            start=self.start[first : last + 1] - begin,
+            item=self.item[begin:end],
+        )
+
 
 def next_occasions(interactions: Interactions, count: int) -> list[Window]:
     """Return windows that ask for the latest occasions of each history, one at a time.

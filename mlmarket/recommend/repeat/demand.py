@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlmarket.errors import ConfigurationError
+from mlmarket.recommend.generators.previous import previous_rows
 from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import ItemFacts
 
@@ -65,10 +66,11 @@ class DemandFeatures:
             A fitted copy.
         """
         windows = (*_WINDOWS, np.inf)
-        shares = [_share(interactions, window) for window in windows]
+        previous = previous_rows(interactions)
+        shares = [_share(interactions, previous, window) for window in windows]
         pairs = itertools.pairwise(shares)
         rises = [(short + _FEW) / (long + _FEW) for short, long in pairs]
-        columns = [*shares, *rises, *_novelty(interactions)]
+        columns = [*shares, *rises, *_novelty(interactions, previous)]
         return type(self)(np.stack(columns, axis=1).astype(np.float32))
 
     def values(self, recipients: Interactions, item: npt.NDArray[np.int32]) -> Values:  # noqa: ARG002 - a block's seam
@@ -107,30 +109,26 @@ class DemandFeatures:
         return self.learned
 
 
-def _share(interactions: Interactions, window: float) -> Floats:
+def _share(interactions: Interactions, previous: npt.NDArray[np.int64], window: float) -> Floats:
     """Return per mille of takers of all items within a window."""
     items = len(interactions.items)
     if np.isinf(window):
-        recent = np.ones(len(interactions), dtype=np.bool_)
+        first = previous < 0
     elif interactions.timed:
         recent = interactions.age < window
+        first = recent & ~((previous >= 0) & recent[previous])
     else:
         return np.full(items, np.nan)
-    key = interactions.contact[recent].astype(np.int64) * max(items, 1) + interactions.item[recent]
-    takers = np.bincount(np.unique(key) % max(items, 1), minlength=items).astype(np.float64)
+    takers = np.bincount(interactions.item[first], minlength=items).astype(np.float64)
     return takers / max(float(takers.sum()), 1.0) * 1000.0
 
 
-def _novelty(interactions: Interactions) -> list[Floats]:
+def _novelty(interactions: Interactions, previous: npt.NDArray[np.int64]) -> list[Floats]:
     """Return the share of takers of 30 days to whom it was new, and days since the first and the latest taking."""
     items = len(interactions.items)
     if not interactions.timed:
         return [np.full(items, np.nan)] * 3
-    order = np.lexsort((interactions.at, interactions.item, interactions.contact))
-    contact, item = interactions.contact[order], interactions.item[order]
-    age = interactions.age[order]
-    new = np.ones(len(item), dtype=np.bool_)
-    new[1:] = (np.diff(contact) != 0) | (np.diff(item) != 0)
+    item, age, new = interactions.item, interactions.age, previous < 0
     recent = age < 30.0
     takings = np.bincount(item[recent], minlength=items).astype(np.float64)
     first_time = np.bincount(item[recent & new], minlength=items).astype(np.float64)

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlmarket.prediction.learner import THREADS
+from mlmarket.recommend.ranking.forest import Forest
 
 __all__ = ["RepeatAndNew"]
 
@@ -32,6 +33,8 @@ _FEW: Final = 50
 
 _LEAST: Final = 1e-6
 """Probability of what was never seen to happen: last in every order, and never a promise."""
+_MOST: Final = float(np.log((1.0 - _LEAST) / _LEAST))
+"""Log odds beyond which no head is sure."""
 
 
 class RepeatAndNew:
@@ -66,11 +69,11 @@ class RepeatAndNew:
 
         Parameters
         ----------
-        features : ndarray of float32, shape (recipients, m, features)
+        features : ndarray of float32, shape (..., features)
             Of candidates.
-        relevant : ndarray of bool, shape (recipients, m)
+        relevant : ndarray of bool, shape (...)
             What was taken.
-        present : ndarray of bool, shape (recipients, m), optional
+        present : ndarray of bool, shape (...), optional
             Where there is a candidate; by default wherever it is known whether the recipient has had it.
 
         Returns
@@ -88,7 +91,7 @@ class RepeatAndNew:
             self.rates_[head] = hits / max(count, 1)
             enough = min(hits, count - hits) >= _FEW
             self.boosters_.append(self._learned(rows[chosen], taken[chosen]) if enough else "")
-        self._read = self._boosters()
+        self._forests = self._read()
         return self
 
     def _learned(self, rows: Features, taken: npt.NDArray[np.bool_]) -> str:
@@ -98,51 +101,50 @@ class RepeatAndNew:
         settings = {**_SETTINGS, "seed": self.random_state}
         return str(lgb.train(settings, table, num_boost_round=self.trees).model_to_string())
 
-    def _boosters(self) -> list[Any]:
-        import lightgbm as lgb
-
-        return [lgb.Booster(model_str=text) if text else None for text in self.boosters_]
+    def _read(self) -> list[Forest | None]:
+        return [Forest.from_text(text) if text else None for text in self.boosters_]
 
     def predict(self, features: Features) -> Features:
         """Return the log odds that each candidate is taken: own and new ones on one scale.
 
         Parameters
         ----------
-        features : ndarray of float32, shape (recipients, m, features)
+        features : ndarray of float32, shape (..., features)
             In the order of :meth:`fit`.
 
         Returns
         -------
-        ndarray of float32, shape (recipients, m)
+        ndarray of float32, shape (...)
             Comparable within a recipient, and between recipients like those learned from.
         """
-        likely = self.probability(features).astype(np.float64)
-        return np.log(likely / (1.0 - likely)).astype(np.float32)
+        rows = features.reshape(-1, features.shape[-1])
+        own = rows[:, self.own] > 0
+        odds = np.empty(len(rows))
+        for head, chosen in enumerate((~own, own)):
+            forest = self._forests[head]
+            rate = np.clip(self.rates_[head], _LEAST, 1.0 - _LEAST)
+            odds[chosen] = (
+                np.log(rate / (1.0 - rate)) if forest is None else forest.raw(rows[chosen])
+            )
+        return np.clip(odds, -_MOST, _MOST).astype(np.float32).reshape(features.shape[:-1])
 
     def probability(self, features: Features) -> npt.NDArray[np.float64]:
         """Return the probability that each candidate is taken in the window.
 
         Parameters
         ----------
-        features : ndarray of float32, shape (recipients, m, features)
+        features : ndarray of float32, shape (..., features)
             In the order of :meth:`fit`.
 
         Returns
         -------
-        ndarray of float64, shape (recipients, m)
+        ndarray of float64, shape (...)
             Above 0, below 1; of recipients who take something, where only these were learned from.
         """
-        rows = features.reshape(-1, features.shape[-1])
-        own = rows[:, self.own] > 0
-        out = np.empty(len(rows))
-        for head, chosen in enumerate((~own, own)):
-            booster = self._read[head]
-            if booster is None or not chosen.any():
-                out[chosen] = self.rates_[head]
-            else:
-                out[chosen] = booster.predict(rows[chosen], num_threads=THREADS)
-        likely: npt.NDArray[np.float64] = np.clip(out, _LEAST, 1.0 - _LEAST)
-        return likely.reshape(features.shape[:2])
+        likely: npt.NDArray[np.float64] = 1.0 / (
+            1.0 + np.exp(-self.predict(features).astype(np.float64))
+        )
+        return likely
 
     def to_state(self) -> dict[str, Any]:
         """Return what was learned, the trees in LightGBM's own text format."""
@@ -162,5 +164,5 @@ class RepeatAndNew:
         )
         read.rates_ = np.asarray(state["rates"], dtype=np.float64)
         read.boosters_ = [str(text) for text in state["boosters"]]
-        read._read = read._boosters()
+        read._forests = read._read()
         return read

@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from mlmarket.recommend.generators.previous import previous_rows
 from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.items import ItemFacts
 
@@ -72,26 +73,23 @@ class Returning:
         -------
         Self
         """
-        pairs = _Pairs.of(interactions)
-        group = facts.category
-        count = len(interactions.items)
+        previous = previous_rows(interactions)
+        again = np.flatnonzero(previous >= 0)
+        item, first = interactions.item, previous < 0
+        later = interactions.occasions_back[first].astype(np.float64)
+        group, count = facts.category, len(interactions.items)
+        repeats = _sums(item[again], np.ones(len(again)), count)
         rate, by_category = _shrunk(
-            _sums(pairs.item, pairs.repeats, count),
-            _sums(pairs.item, pairs.later, count),
-            group,
-            _OPPORTUNITIES,
+            repeats, _sums(item[first], later, count), group, _OPPORTUNITIES
         )
-        had, again = _lately(interactions, window)
-        lately, _ = _shrunk(again, had, group, _OPPORTUNITIES)
-        log_gap, _ = _shrunk(
-            _sums(pairs.gap_item, np.log(pairs.gap), count),
-            np.bincount(pairs.gap_item, minlength=count).astype(np.float64),
-            group,
-            _GAPS,
-        )
+        had, taken = _lately(interactions, previous, window)
+        lately, _ = _shrunk(taken, had, group, _OPPORTUNITIES)
+        between = interactions.at[again] - interactions.at[previous[again]]
+        log_gap, _ = _shrunk(_sums(item[again], np.log(between), count), repeats, group, _GAPS)
         cadence = _cadence(interactions)
-        gap = np.exp(log_gap) if len(pairs.gap) else np.full(count, cadence)
-        return cls(rate, by_category, lately, gap, _share(interactions), cadence)
+        gap = np.exp(log_gap) if len(again) else np.full(count, cadence)
+        share = _share(interactions, len(again))
+        return cls(rate, by_category, lately, gap, share, cadence)
 
     def to_state(self) -> dict[str, Any]:
         """Return all fields by name."""
@@ -101,43 +99,6 @@ class Returning:
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Read them back."""
         return cls(**state)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pairs:
-    """Contacts and the items they have had."""
-
-    item: Codes
-    repeats: Floats
-    """How often it was taken again."""
-    later: Floats
-    """On how many occasions after the first it could have been."""
-    gap_item: Codes
-    gap: Floats
-    """Times between one taking and the next, above 0."""
-
-    @classmethod
-    def of(cls, interactions: Interactions) -> Self:
-        order = np.lexsort((interactions.at, interactions.item, interactions.contact))
-        contact, item = interactions.contact[order], interactions.item[order]
-        at, back = interactions.at[order], interactions.occasions_back[order]
-        new = _changes(contact, item)
-        first = np.flatnonzero(new)
-        takings = np.diff(np.append(first, len(order)))
-        again = np.flatnonzero(~new)
-        return cls(
-            item=item[first],
-            repeats=(takings - 1).astype(np.float64),
-            later=back[first].astype(np.float64),
-            gap_item=item[again],
-            gap=at[again] - at[again - 1],
-        )
-
-
-def _changes(contact: Codes, item: Codes) -> npt.NDArray[np.bool_]:
-    new = np.ones(len(item), dtype=np.bool_)
-    new[1:] = (np.diff(contact) != 0) | (np.diff(item) != 0)
-    return new
 
 
 def _sums(place: Codes, values: Floats, count: int) -> Floats:
@@ -157,28 +118,26 @@ def _shrunk(total: Floats, count: Floats, group: Codes, prior: float) -> tuple[F
     return (total + prior * prior_mean) / (count + prior), prior_mean
 
 
-def _lately(interactions: Interactions, window: float) -> tuple[Floats, Floats]:
+def _lately(
+    interactions: Interactions, previous: npt.NDArray[np.int64], window: float
+) -> tuple[Floats, Floats]:
     """Return of each item how many had it before the latest window, and how many of them took it again in it."""
     items = len(interactions.items)
     recent = interactions.age < window if interactions.timed else interactions.occasions_back == 0
-    key = interactions.contact.astype(np.int64) * max(items, 1) + interactions.item
-    before, within = np.unique(key[~recent]), np.unique(key[recent])
-    again = np.intersect1d(before, within, assume_unique=True)
-    had = np.bincount(before % max(items, 1), minlength=items).astype(np.float64)
-    return had, np.bincount(again % max(items, 1), minlength=items).astype(np.float64)
+    before = ~recent & (previous < 0)
+    again = recent & (previous >= 0) & ~recent[previous]
+    had = np.bincount(interactions.item[before], minlength=items).astype(np.float64)
+    return had, np.bincount(interactions.item[again], minlength=items).astype(np.float64)
 
 
-def _share(interactions: Interactions) -> float:
+def _share(interactions: Interactions, repeats: int) -> float:
     """Return the share of rows after the first occasion that the contact had taken before."""
-    order = np.lexsort((interactions.at, interactions.item, interactions.contact))
-    new = _changes(interactions.contact[order], interactions.item[order])
-    lengths = np.diff(interactions.start)
     if not len(interactions):
         return 0.0
     begin = np.minimum(interactions.start[:-1], len(interactions) - 1)
-    first_at = np.repeat(interactions.at[begin], lengths)
+    first_at = np.repeat(interactions.at[begin], np.diff(interactions.start))
     later = int((interactions.at > first_at).sum())
-    return float((~new).sum() / max(later, 1))
+    return repeats / max(later, 1)
 
 
 def _cadence(interactions: Interactions) -> float:
