@@ -149,7 +149,9 @@ def allotted(counter: Counter, queue: Queue, capacity: npt.NDArray[np.float64]) 
     def bids(first: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
         recipients = queue.chunk(first)
         most = max(_BIDS, _SPARE * counter.k)
-        ranked = counter.model.rank(recipients, allowed=_allowed(counter, recipients), m=most)
+        ranked = counter.model.rank(
+            recipients, allowed=_allowed(counter, recipients), m=most, due=counter.due
+        )
         return ranked.item, _worth(counter, recipients, ranked)
 
     parts = queue.each(bids, 0, len(queue.contacts))
@@ -214,14 +216,21 @@ def answered(
 def _answer(
     counter: Counter, recipients: Interactions, allowed: npt.NDArray[np.bool_]
 ) -> "tuple[pa.Table, pa.Table, pa.Table]":
-    ranked = counter.model.rank(recipients, allowed=allowed, m=_SPARE * counter.k)
+    ranked = counter.model.rank(recipients, allowed=allowed, m=_SPARE * counter.k, due=counter.due)
     fallbacks = counter.fallbacks.of(recipients, counter.segments)
     slots = counter.rules.fill(ranked, recipients, allowed, counter.k, fallbacks=fallbacks)
     if counter.exploration is not None:
         slots = counter.exploration.apply(
             slots, counter.rules, allowed, counter.weight, night=counter.night
         )
-    causes = causes_of(slots, recipients, counter.model, allowed=allowed, checked=counter.checked)
+    causes = causes_of(
+        slots,
+        recipients,
+        counter.model,
+        allowed=allowed,
+        checked=counter.checked,
+        due=counter.due,
+    )
     return _long_form(counter, recipients, slots, causes), slots.short, slots.history
 
 

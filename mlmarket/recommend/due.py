@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import numpy as np
@@ -51,7 +52,14 @@ class DueItems:
     probability: npt.NDArray[np.float32]
 
     @classmethod
-    def read(cls, frame: object, items: "pa.StringArray", *, kinds: Sequence[IdKind] = ()) -> Self:
+    def read(
+        cls,
+        frame: object,
+        items: "pa.StringArray",
+        *,
+        kinds: Sequence[IdKind] = (),
+        until: datetime | None = None,
+    ) -> Self:
         """Read a frame such as :func:`mlmarket.churn.due_items` returns.
 
         Parameters
@@ -63,6 +71,8 @@ class DueItems:
             The catalogue; other items are left out.
         kinds : sequence of IdKind, optional
             What ids are made of elsewhere.
+        until : datetime, optional
+            What is due after it is left out: nobody needs a refill tonight that is due in months.
 
         Returns
         -------
@@ -90,6 +100,9 @@ class DueItems:
                 suggestion(_DATE, table.column_names),
             )
         known = pc.is_in(what, value_set=items)
+        if until is not None and day is not None:
+            last = pa.scalar(until.astimezone(UTC).date())
+            known = pc.and_(known, pc.fill_null(pc.less_equal(day, last), True))  # noqa: FBT003
         who, what = who.filter(known), what.filter(known)
         dates = _or_missing(day, known, np.datetime64("NaT", "D"))
         chances = _or_missing(chance, known, np.float32("nan"))

@@ -19,6 +19,7 @@ from mlmarket.recommend.reasons import REASON_CODES
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mlmarket.recommend.due import DueItems
     from mlmarket.recommend.items import ItemFacts
     from mlmarket.recommend.ranking.model import RankingModel
     from mlmarket.recommend.rules.slots import Slots
@@ -74,6 +75,7 @@ def causes_of(
     *,
     allowed: Flags,
     checked: bool,
+    due: "DueItems | None" = None,
 ) -> Causes:
     """Return what explains each slot.
 
@@ -89,6 +91,8 @@ def causes_of(
         What could be shown.
     checked : bool
         Whether an item of the history is named only where ranking without it puts the item lower.
+    due : DueItems, optional
+        With what it was ranked.
 
     Returns
     -------
@@ -106,7 +110,7 @@ def causes_of(
             cause[asked] = found[asked]
             code[asked & (found >= 0)] = _CODES[_BY_CAUSE.get(name, "because_bought")]
     if checked:
-        unproven = _not_lower_without(cause, slots, recipients, model, allowed)
+        unproven = _not_lower_without(cause, slots, recipients, model, allowed, due)
         cause[unproven], code[unproven] = -1, _CODES["for_you"]
     return Causes(code, cause)
 
@@ -124,7 +128,12 @@ def _code_of(source: str) -> str:
 
 
 def _not_lower_without(
-    cause: Codes, slots: "Slots", recipients: Interactions, model: "RankingModel", allowed: Flags
+    cause: Codes,
+    slots: "Slots",
+    recipients: Interactions,
+    model: "RankingModel",
+    allowed: Flags,
+    due: "DueItems | None",
 ) -> Flags:
     """Return which slots keep their score, or gain, when the named item is taken out of the history."""
     recipient, place = np.nonzero(cause >= 0)
@@ -137,7 +146,7 @@ def _not_lower_without(
     who, gone = np.divmod(pairs, size)
     without = recipients.take(who)
     without = without.rows(without.item != gone[without.contact])
-    again = model.rank(without, allowed=allowed[who], m=model.candidates)
+    again = model.rank(without, allowed=allowed[who], m=model.candidates, due=due)
     item = slots.item[recipient, place]
     same = again.item[of] == item[:, None]
     score = np.where(same, again.score[of], -np.inf).max(axis=1)

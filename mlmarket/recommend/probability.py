@@ -20,6 +20,7 @@ Codes = npt.NDArray[np.int32]
 Scores = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 _KNOTS: Final = 5
 _FEWEST: Final = 50
@@ -31,6 +32,9 @@ _FOLDS: Final = 5
 @dataclass(frozen=True, slots=True, eq=False)
 class SlotProbability:
     """A logistic regression of purchases on scores, and on how lively the history is.
+
+    Of two items that somebody had, or two that are new, the one with the higher score never has the lower chance:
+    the score enters as a line that bends at some knots and never falls.
 
     Parameters
     ----------
@@ -89,16 +93,17 @@ class SlotProbability:
         center, scale = terms.mean(axis=0), terms.std(axis=0)
         scale[scale < 1e-9] = 1.0
         terms = (terms - center) / scale
+        rising = 2 * (len(knots) + 1)
         fold = (np.nonzero(there)[0] * _FOLDS) // max(len(item), 1)
         told = np.empty(len(label))
         for place in range(_FOLDS):
             held = fold == place
-            told[held] = _chance(terms[held], _learned(terms[~held], label[~held]))
+            told[held] = _chance(terms[held], _learned(terms[~held], label[~held], rising))
         return cls(
             knots,
             center,
             scale,
-            _learned(terms, label),
+            _learned(terms, label, rising),
             calibration_curve(label, told),
             expected_calibration_error(label, told),
             len(label),
@@ -142,14 +147,16 @@ class SlotProbability:
 
 
 def _terms(recipients: Interactions, item: Codes, score: Scores, knots: Numbers) -> Numbers:
-    """Return the terms of the regression, a row an item that is there."""
+    """Return the terms of the regression, a row an item that is there; those that may not fall come first."""
     recipient, place = np.nonzero(item >= 0)
-    worth = score[recipient, place].astype(np.float64)
-    own = recipients.holds(item)[recipient, place].astype(np.float64)
-    bends = np.maximum(worth[:, None] - knots, 0.0)
+    worth = score[recipient, place].astype(np.float64)[:, None]
+    own = recipients.holds(item)[recipient, place].astype(np.float64)[:, None]
+    ends = np.concatenate([[-np.inf], knots, [np.inf]])
+    # How far the score goes into each stretch between knots; the outer ones are counted from their knot.
+    inner = np.clip(worth, ends[:-1], ends[1:])
+    steps = inner - np.concatenate([knots[:1], knots])
     lively = _liveliness(recipients)[recipient]
-    parts = [worth[:, None], bends, own[:, None], own[:, None] * worth[:, None], lively]
-    return np.concatenate([*parts, own[:, None] * lively, np.log1p(place)[:, None]], axis=1)
+    return np.concatenate([steps * own, steps * (1.0 - own), own, lively, own * lively], axis=1)
 
 
 def _liveliness(recipients: Interactions) -> Numbers:
@@ -164,12 +171,34 @@ def _liveliness(recipients: Interactions) -> Numbers:
     return np.asarray(np.log1p(np.stack(facts, axis=1)), dtype=np.float64)
 
 
-def _learned(terms: Numbers, label: Flags) -> Numbers:
-    from sklearn.linear_model import LogisticRegression
+def _learned(terms: Numbers, label: Flags, rising: int) -> Numbers:
+    """Return the weights of a logistic regression whose first weights are at least 0."""
+    from scipy.optimize import minimize
+    from scipy.special import expit
 
-    model = LogisticRegression(C=1.0 / _PENALTY, solver="newton-cholesky", max_iter=100)
-    model.fit(terms, label)
-    return np.asarray(np.concatenate([model.intercept_, model.coef_[0]]), dtype=np.float64)
+    sign = np.where(label, 1.0, -1.0)
+
+    def loss(weights: Vector) -> tuple[float, Numbers]:
+        margin = sign * (terms @ weights[1:] + weights[0])
+        slope = -sign * expit(-margin)
+        value = np.logaddexp(0.0, -margin).sum() + 0.5 * _PENALTY * weights[1:] @ weights[1:]
+        gradient = np.concatenate([[slope.sum()], slope @ terms + _PENALTY * weights[1:]])
+        return float(value) / len(label), gradient / len(label)
+
+    rate = float(label.mean())
+    start = np.zeros(1 + terms.shape[1])
+    start[0] = np.log(rate / (1.0 - rate))
+    free: tuple[float | None, float | None] = (None, None)
+    bounds = [free, *[(0.0, None)] * rising, *[free] * (terms.shape[1] - rising)]
+    found = minimize(
+        loss,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": 500, "ftol": 1e-12, "gtol": 1e-8},
+    )
+    return np.asarray(found.x, dtype=np.float64)
 
 
 def _chance(terms: Numbers, weights: Numbers) -> Numbers:

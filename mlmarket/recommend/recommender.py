@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self, Unpack
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.market.frames import to_arrow
 from mlmarket.market.time import parse_duration
+from mlmarket.prediction.learner import one_thread
 from mlmarket.recommend.answers import Counter, Queue, allotted, answered
 from mlmarket.recommend.asking import Tonight, excluded
 from mlmarket.recommend.due import DueItems
@@ -188,12 +189,14 @@ class Recommender:
         """
         material = read_material(interactions, items, contacts, as_of=as_of)
         model = self._model(material.interactions, material.facts)
-        model.fit(material.interactions, material.facts)
+        with one_thread():  # sums of several threads round otherwise on another machine
+            model.fit(material.interactions, material.facts)
+            probability = _probability_of(model)
         segments = _segments(material.contacts, self.segments)
         self._learned = Learned(
             model=model,
             fallbacks=Fallbacks.fit(material.interactions, material.facts, segments),
-            probability=_probability_of(model),
+            probability=probability,
             facts=material.facts,
             histories=material.interactions,
             contacts=material.contacts,
@@ -374,7 +377,7 @@ class Recommender:
             },
             texts=ReasonTexts() if self.texts is None else self.texts,
             probability=learned.probability,
-            due=None if due is None else DueItems.read(due, learned.facts.ids, kinds=learned.kinds),
+            due=None if due is None else self._due(due, as_of or learned.as_of),
             exclude=exclude,
             k=k,
             checked=tonight.get("check_reasons", True),
@@ -389,6 +392,12 @@ class Recommender:
             capacity = read_stock(tonight["stock"], learned.facts.ids)
             allotment = allotted(counter, queue, capacity)
         return _Asked(counter, queue, allotment, learned.kinds)
+
+    def _due(self, frame: object, as_of: datetime | None) -> DueItems:
+        """Return what is due within the horizon; without times nobody knows when that ends."""
+        learned = self._require_learned()
+        until = None if as_of is None else as_of + parse_duration(self.horizon)
+        return DueItems.read(frame, learned.facts.ids, kinds=learned.kinds, until=until)
 
     def _require_learned(self) -> Learned:
         if self._learned is None:

@@ -1,5 +1,7 @@
 """What is due is read by contact and item, and never taken for somebody else's."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -70,3 +72,11 @@ def test_numbers_do_not_meet_text():
     kind = IdKind("item_id", integer=True, table="interactions")
     with pytest.raises(ConfigurationError, match="'due'"):
         DueItems.read(frame(), ITEMS, kinds=[kind])
+
+
+def test_what_is_due_much_later_is_left_out():
+    due = DueItems.read(frame(), ITEMS, until=datetime(2026, 6, 4, tzinfo=UTC))
+    assert due.mask(pa.array(["a", "b"]), 4).tolist() == [
+        [True, False, False, False],
+        [False, True, False, False],
+    ]

@@ -79,3 +79,16 @@ def test_what_was_learned_comes_back():
     np.testing.assert_array_equal(
         again.predict(known, item, score), model.predict(known, item, score)
     )
+
+
+def test_a_higher_score_never_has_a_lower_chance():
+    known, item, score, truth = world(people=2_000)
+    # beyond a point, higher scores are taken less often: noise that the order must not follow
+    hit = np.random.default_rng(1).random(truth.shape) < np.where(score > 1.0, 0.02, truth)
+    model = SlotProbability.fit(known, item, score, hit)
+    assert model is not None
+    lone = known.chunk(0, 1)
+    new = np.flatnonzero(~lone.holds(np.arange(20, dtype=np.int32)[None, :])[0])[:8]
+    rising = np.linspace(-4, 6, 8, dtype=np.float32)[None, :]
+    told = model.predict(lone, new.astype(np.int32)[None, :], rising)[0]
+    assert (np.diff(told) >= 0).all()
