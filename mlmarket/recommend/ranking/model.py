@@ -248,7 +248,7 @@ class RankingModel:
     def _trees(self, lessons: Lessons) -> Trees:
         if self.own_ and OWN in self.feature_names:
             heads = RepeatAndNew(self.feature_names.index(OWN), random_state=self.random_state)
-            return heads.fit(lessons.features, lessons.relevant)
+            return heads.fit(lessons.features, lessons.relevant, size=lessons.size)
         trees = LambdaRank(random_state=self.random_state)
         return trees.fit(lessons.features, lessons.relevant, lessons.size)
 

@@ -28,6 +28,13 @@ _SETTINGS: Final[dict[str, Any]] = {
     "verbose": -1,
 }
 
+_ORDER: Final[dict[str, Any]] = {
+    **_SETTINGS,
+    "objective": "lambdarank",
+    "lambdarank_truncation_level": 15,
+}
+_ORDER_TREES: Final = 100
+
 _FEW: Final = 50
 """Takings, and candidates not taken, below which a head knows no more than how often it happens."""
 
@@ -42,7 +49,9 @@ class RepeatAndNew:
 
     The first head learns from candidates that recipients have had, the second from those that are new to them. Both
     answer with the probability that the candidate is taken in the window, so that their answers stand on one scale
-    and can be merged into one list.
+    and can be merged into one list. Where it is known which candidates are of one recipient, LambdaRank learns the
+    order among own items as well, which is all that counts at the top of a list: its scores, brought to the mean and
+    the spread of the log odds, are averaged with these.
 
     Parameters
     ----------
@@ -64,7 +73,13 @@ class RepeatAndNew:
         self.trees = trees
         self.random_state = random_state
 
-    def fit(self, features: Features, relevant: Flags, present: Flags | None = None) -> Self:
+    def fit(
+        self,
+        features: Features,
+        relevant: Flags,
+        present: Flags | None = None,
+        size: npt.NDArray[np.integer] | None = None,
+    ) -> Self:
         """Learn both heads.
 
         Parameters
@@ -75,6 +90,8 @@ class RepeatAndNew:
             What was taken.
         present : ndarray of bool, shape (...), optional
             Where there is a candidate; by default wherever it is known whether the recipient has had it.
+        size : ndarray of int, shape (recipients,), optional
+            How many candidates each recipient has, one recipient after another; by default no order is learned.
 
         Returns
         -------
@@ -91,8 +108,25 @@ class RepeatAndNew:
             self.rates_[head] = hits / max(count, 1)
             enough = min(hits, count - hits) >= _FEW
             self.boosters_.append(self._learned(rows[chosen], taken[chosen]) if enough else "")
+        self.order_, self.scale_ = "", np.array([0.0, 1.0])
         self._forests = self._read()
+        if size is not None and self.boosters_[1]:
+            self._learn_order(rows[there & own], taken[there & own], _own_sizes(size, there & own))
         return self
+
+    def _learn_order(
+        self, rows: Features, taken: npt.NDArray[np.bool_], size: npt.NDArray[np.integer]
+    ) -> None:
+        import lightgbm as lgb
+
+        table = lgb.Dataset(rows, label=taken.astype(np.int8), group=size, params={"verbose": -1})
+        settings = {**_ORDER, "seed": self.random_state}
+        self.order_ = str(lgb.train(settings, table, _ORDER_TREES).model_to_string())
+        order = Forest.from_text(self.order_).raw(rows)
+        odds = self._odds(1, rows)
+        slope = float(odds.std() / order.std()) if order.std() > 0 else 0.0
+        self.scale_ = np.array([odds.mean() - slope * order.mean(), slope])
+        self._forests = self._read()
 
     def _learned(self, rows: Features, taken: npt.NDArray[np.bool_]) -> str:
         import lightgbm as lgb
@@ -102,7 +136,15 @@ class RepeatAndNew:
         return str(lgb.train(settings, table, num_boost_round=self.trees).model_to_string())
 
     def _read(self) -> list[Forest | None]:
-        return [Forest.from_text(text) if text else None for text in self.boosters_]
+        texts = (*self.boosters_, self.order_)
+        return [Forest.from_text(text) if text else None for text in texts]
+
+    def _odds(self, head: int, rows: Features) -> npt.NDArray[np.float64]:
+        forest = self._forests[head]
+        if forest is not None:
+            return forest.raw(rows)
+        rate = np.clip(self.rates_[head], _LEAST, 1.0 - _LEAST)
+        return np.full(len(rows), np.log(rate / (1.0 - rate)))
 
     def predict(self, features: Features) -> Features:
         """Return the log odds that each candidate is taken: own and new ones on one scale.
@@ -121,11 +163,11 @@ class RepeatAndNew:
         own = rows[:, self.own] > 0
         odds = np.empty(len(rows))
         for head, chosen in enumerate((~own, own)):
-            forest = self._forests[head]
-            rate = np.clip(self.rates_[head], _LEAST, 1.0 - _LEAST)
-            odds[chosen] = (
-                np.log(rate / (1.0 - rate)) if forest is None else forest.raw(rows[chosen])
-            )
+            odds[chosen] = self._odds(head, rows[chosen])
+        order = self._forests[2]
+        if order is not None:
+            offset, slope = self.scale_
+            odds[own] = 0.5 * odds[own] + 0.5 * (offset + slope * order.raw(rows[own]))
         return np.clip(odds, -_MOST, _MOST).astype(np.float32).reshape(features.shape[:-1])
 
     def probability(self, features: Features) -> npt.NDArray[np.float64]:
@@ -154,6 +196,8 @@ class RepeatAndNew:
             "random_state": self.random_state,
             "rates": self.rates_,
             "boosters": self.boosters_,
+            "order": self.order_,
+            "scale": self.scale_,
         }
 
     @classmethod
@@ -164,5 +208,14 @@ class RepeatAndNew:
         )
         read.rates_ = np.asarray(state["rates"], dtype=np.float64)
         read.boosters_ = [str(text) for text in state["boosters"]]
+        read.order_ = str(state["order"])
+        read.scale_ = np.asarray(state["scale"], dtype=np.float64)
         read._forests = read._read()
         return read
+
+
+def _own_sizes(size: npt.NDArray[np.integer], own: Flags) -> npt.NDArray[np.int64]:
+    """Return how many own candidates each recipient has, of those who have any."""
+    recipient = np.repeat(np.arange(len(size)), size)
+    count = np.bincount(recipient[own], minlength=len(size))
+    return count[count > 0].astype(np.int64)
