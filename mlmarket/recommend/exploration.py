@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mlmarket.errors import ConfigurationError
 from mlmarket.evaluation.assignment import stable_fractions
+from mlmarket.recommend.generators.previous import previous_rows
 from mlmarket.recommend.interactions import Interactions
 from mlmarket.recommend.rules.compiled import EXPLORATION, PINNED, CompiledRules
 from mlmarket.recommend.rules.slots import Slots
@@ -179,9 +180,8 @@ def cold_items(interactions: Interactions, *, fewer_than: int = 5) -> Weights:
     """
     if isinstance(fewer_than, bool) or not isinstance(fewer_than, int) or fewer_than < 1:
         raise _bad("fewer_than", fewer_than, "write a whole number from 1 up.")
-    size = len(interactions.items)
-    pairs = np.unique(interactions.contact.astype(np.int64) * size + interactions.item)
-    touched = np.bincount(pairs % max(size, 1), minlength=size)
+    first = previous_rows(interactions) < 0
+    touched = np.bincount(interactions.item[first], minlength=len(interactions.items))
     return (touched < fewer_than).astype(np.float64)
 
 

@@ -15,7 +15,7 @@ from mlmarket.market.time import to_utc
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["days", "ids", "numbers_of", "occasions_back", "read_interactions"]
+__all__ = ["days", "days_of", "ids", "numbers_of", "occasions_back", "read_interactions"]
 
 _ITEM: Final = "item_id"
 _ORDER: Final = "order"
@@ -182,7 +182,7 @@ def _times(table: "pa.Table", as_of: datetime | None) -> tuple[npt.NDArray[np.fl
                 "Rows after the night that is asked about would be learned from.",
                 "pass as_of=…, the instant at which recommendations are made.",
             )
-        return _days_of(table), days(as_of)
+        return days_of(table, OCCURRED_AT, name=_TABLE), days(as_of)
     if _ORDER not in table.column_names:
         raise ConfigurationError(
             f"Table '{_TABLE}' has no column '{OCCURRED_AT}', and no '{_ORDER}'.",
@@ -192,24 +192,45 @@ def _times(table: "pa.Table", as_of: datetime | None) -> tuple[npt.NDArray[np.fl
     return numbers_of(table, _ORDER, name=_TABLE), float("nan")
 
 
-def _days_of(table: "pa.Table") -> npt.NDArray[np.float64]:
+def days_of(table: "pa.Table", column: str, *, name: str) -> npt.NDArray[np.float64]:
+    """Return a column of times in days since 1970, UTC.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        With the column.
+    column, name : str
+        Its name, and the table's, for messages.
+
+    Returns
+    -------
+    ndarray of float64, shape (rows,)
+        Dates are their midnight.
+
+    Raises
+    ------
+    ConfigurationError
+        Where there is no such column, or it holds no times.
+    DataContractError
+        Where one is missing.
+    """
     import pyarrow as pa
     import pyarrow.types as types
 
-    values = _column(table, OCCURRED_AT, _TABLE, "")
+    values = _column(table, column, name, "What comes next depends on what came last.")
     if types.is_date(values.type):
         values = values.cast(pa.timestamp("us"))
     if not types.is_timestamp(values.type):
         raise ConfigurationError(
-            f"Column '{OCCURRED_AT}' of table '{_TABLE}' holds {values.type}, which is no time.",
+            f"Column '{column}' of table '{name}' holds {values.type}, which is no time.",
             "What comes next depends on what came last.",
-            f"convert it first, such as pandas.to_datetime(frame['{OCCURRED_AT}']).",
+            f"convert it first, such as pandas.to_datetime(frame['{column}']).",
         )
     if values.null_count:
         raise DataContractError(
-            f"Table '{_TABLE}' has {values.null_count:,} of {len(values):,} rows without a time.",
+            f"Table '{name}' has {values.null_count:,} of {len(values):,} rows without a time.",
             "A row without a time may lie in the future.",
-            f"leave these rows out, such as frame.dropna(subset=['{OCCURRED_AT}']).",
+            f"leave these rows out, such as frame.dropna(subset=['{column}']).",
         )
     whole = values.cast(pa.timestamp("us", values.type.tz), safe=False).cast(pa.int64())
     return cast("npt.NDArray[np.float64]", whole.to_numpy(zero_copy_only=False) / _DAY_US)

@@ -26,6 +26,7 @@ from mlmarket.recommend.keeping import Learned, keep, read_kept, version_of
 from mlmarket.recommend.probability import SlotProbability
 from mlmarket.recommend.ranking.choice import Choice
 from mlmarket.recommend.ranking.model import RankingModel
+from mlmarket.recommend.ranking.shown import ShownLists
 from mlmarket.recommend.ranking.standard import standard_blocks, standard_generators
 from mlmarket.recommend.reading import days
 from mlmarket.recommend.reasons import ReasonTexts
@@ -159,6 +160,7 @@ class Recommender:
         contacts: object | None = None,
         *,
         as_of: datetime | None = None,
+        slots: object | None = None,
     ) -> Self:
         """Learn what follows what.
 
@@ -174,6 +176,10 @@ class Recommender:
             ``contact_id`` and what rules and segments ask for, such as ``country``.
         as_of : datetime, optional
             Rows after it are not looked at; needed where there is ``occurred_at``.
+        slots : frame, optional
+            What was shown: ``contact_id, item_id, position`` (from 1), ``shown_at``, and ``taken`` (whether it was
+            clicked or bought; without it the interactions tell), ``message_id`` where there were several lists at
+            once. Trees learn from it what people take, and tell it from what a place adds. Only with times.
 
         Returns
         -------
@@ -189,8 +195,14 @@ class Recommender:
         """
         material = read_material(interactions, items, contacts, as_of=as_of)
         model = self._model(material.interactions, material.facts)
+        shown = None
+        if slots is not None:
+            ahead = parse_duration(self.horizon) / _DAY
+            shown = ShownLists.read(
+                slots, material.interactions, horizon=ahead, kinds=material.kinds
+            )
         with one_thread():  # sums of several threads round otherwise on another machine
-            model.fit(material.interactions, material.facts)
+            model.fit(material.interactions, material.facts, slots=shown)
             probability = _probability_of(model)
         segments = _segments(material.contacts, self.segments)
         self._learned = Learned(

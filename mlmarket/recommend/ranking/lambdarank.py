@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from mlmarket.prediction.learner import THREADS
 from mlmarket.recommend.ranking.forest import Forest
+from mlmarket.recommend.ranking.shown_lessons import ShownLessons
 
 __all__ = ["LambdaRank"]
 
@@ -43,7 +44,8 @@ class LambdaRank:
 
     References
     ----------
-    Burges (2010), From RankNet to LambdaRank to LambdaMART, MSR-TR-2010-82.
+    Burges (2010), From RankNet to LambdaRank to LambdaMART, MSR-TR-2010-82. Places of shown items: Hu, Wang, Peng and
+    Li (2019), Unbiased LambdaMART, The World Wide Web Conference, pp. 2830-2836, in the additive form of LightGBM.
     """
 
     def __init__(self, *, trees: int = 120, random_state: int = 0) -> None:
@@ -55,6 +57,7 @@ class LambdaRank:
         features: Features,
         relevant: npt.NDArray[np.bool_],
         size: npt.NDArray[np.integer],
+        shown: ShownLessons | None = None,
     ) -> Self:
         """Learn the order.
 
@@ -66,6 +69,9 @@ class LambdaRank:
             What was taken.
         size : ndarray of int, shape (recipients,)
             How many candidates each recipient has.
+        shown : ShownLessons, optional
+            Lists that were shown, as further groups. How much each place adds is learned beside the trees, and is no
+            part of what they say; candidates that were not shown all stand in one place.
 
         Returns
         -------
@@ -73,13 +79,18 @@ class LambdaRank:
         """
         import lightgbm as lgb
 
-        rows = lgb.Dataset(
-            features,
-            label=relevant.astype(np.int8),
-            group=size,
-            params={"max_bin": _SETTINGS["max_bin"], "verbose": -1},
-            free_raw_data=True,
-        )
+        kept: Any = {"params": {"max_bin": _SETTINGS["max_bin"], "verbose": -1}}
+        if shown is None or not len(shown.size):
+            rows = lgb.Dataset(features, relevant.astype(np.int8), group=size, **kept)
+        else:
+            position = np.append(np.zeros(len(relevant), np.int32), shown.position)
+            rows = lgb.Dataset(
+                [features, shown.features],
+                np.append(relevant, shown.relevant).astype(np.int8),
+                group=np.append(size, shown.size),
+                position=position,
+                **kept,
+            )
         settings = {**_SETTINGS, "seed": self.random_state}
         booster = lgb.train(settings, rows, num_boost_round=self.trees)
         self.text_ = str(booster.model_to_string())

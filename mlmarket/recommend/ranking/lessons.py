@@ -1,6 +1,6 @@
 """What can be learned from candidates whose answer is known?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from mlmarket.recommend.ranking.choice import gain_at_ten
 from mlmarket.recommend.ranking.pools import Pool, chunks
 from mlmarket.recommend.ranking.windows import Window
 
-__all__ = ["Lessons", "answers_of", "lessons_of"]
+__all__ = ["LessonBook", "Lessons", "answers_of"]
 
 Scores = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -100,54 +100,62 @@ class Lessons:
         return np.arange(len(self.relevant)) - np.repeat(begin, self.size)
 
 
-def lessons_of(
-    windows: Sequence[Window],
-    pool_of: Callable[[int, Interactions], Pool],
-    shape: tuple[int, int],
-) -> Lessons:
-    """Return what windows teach, in one array.
+class LessonBook:
+    """Lessons of one window after another, in one array.
 
     Parameters
     ----------
-    windows : sequence of Window
-        The earliest first.
-    pool_of : callable
-        Candidates of a chunk of recipients of the window at a place.
-    shape : tuple of int
-        How many candidates a recipient has at most, and how many features each.
-
-    Returns
-    -------
-    Lessons
-        Only what is filled takes memory.
+    recipients : int
+        Of all windows.
+    candidates, features : int
+        How many candidates a recipient has at most, and how many features each. Only what is filled takes memory.
     """
-    rows = sum(len(window) for window in windows) * shape[0]
-    features, relevant = np.empty((rows, shape[1]), np.float32), np.empty(rows, np.bool_)
-    size, answers, first = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [0]
-    filled = 0
-    for place, window in enumerate(windows):
+
+    def __init__(self, recipients: int, candidates: int, features: int) -> None:
+        rows = recipients * candidates
+        self._features = np.empty((rows, features), np.float32)
+        self._relevant = np.empty(rows, np.bool_)
+        self._filled = 0
+        self._size: list[Integers] = [np.zeros(0, np.int64)]
+        self._answers: list[Integers] = [np.zeros(0, np.int64)]
+        self._first, self._asked = [0], list[int]()
+
+    def add(self, window: Window, pool_of: Callable[[Interactions], Pool]) -> None:
+        """Write down what a window teaches.
+
+        Parameters
+        ----------
+        window : Window
+            A later one than those before.
+        pool_of : callable
+            Candidates of a chunk of its recipients.
+        """
         for begin, end in chunks(len(window)):
             part = window.chunk(begin, end)
-            pool = pool_of(place, part.recipients)
-            at = np.maximum(pool.item, 0).astype(np.intp)
+            pool = pool_of(part.recipients)
             there = pool.item >= 0
+            at = np.maximum(pool.item, 0).astype(np.intp)
             hit = np.take_along_axis(answers_of(part), at, axis=1) & there
             told = hit.sum(axis=1) > 0
             keep = there & told[:, None]
-            more = filled + int(keep.sum())
-            features[filled:more], relevant[filled:more] = pool.features[keep], hit[keep]
-            size.append(keep.sum(axis=1)[told])
-            answers.append(np.diff(part.start)[told])
-            filled = more
-        first.append(sum(len(one) for one in size))
-    return Lessons(
-        features[:filled],
-        relevant[:filled],
-        np.concatenate(size),
-        np.concatenate(answers),
-        np.array(first),
-        np.array([len(window) for window in windows]),
-    )
+            rows = slice(self._filled, self._filled + int(keep.sum()))
+            self._features[rows], self._relevant[rows] = pool.features[keep], hit[keep]
+            self._size.append(keep.sum(axis=1)[told])
+            self._answers.append(np.diff(part.start)[told])
+            self._filled = rows.stop
+        self._first.append(sum(len(one) for one in self._size))
+        self._asked.append(len(window))
+
+    def lessons(self) -> Lessons:
+        """Return what all windows teach."""
+        return Lessons(
+            self._features[: self._filled],
+            self._relevant[: self._filled],
+            np.concatenate(self._size),
+            np.concatenate(self._answers),
+            np.array(self._first),
+            np.array(self._asked),
+        )
 
 
 def answers_of(window: Window) -> Flags:

@@ -1,6 +1,7 @@
 """From what generators propose to one order."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Literal, Self
 
 import numpy as np
@@ -15,10 +16,12 @@ from mlmarket.recommend.ranking.choice import Choice, judged
 from mlmarket.recommend.ranking.features import FeatureBlock, StoredGenerator, score_names
 from mlmarket.recommend.ranking.lambdarank import LambdaRank
 from mlmarket.recommend.ranking.learners import stable_sample
-from mlmarket.recommend.ranking.lessons import Lessons, answers_of, lessons_of
-from mlmarket.recommend.ranking.pools import Pool, Proposer, Stage, Trees, chunks, in_units
+from mlmarket.recommend.ranking.lessons import LessonBook, Lessons, answers_of
+from mlmarket.recommend.ranking.pools import Proposer, Stage, Trees, chunks, in_units
 from mlmarket.recommend.ranking.ranked import Ranked
 from mlmarket.recommend.ranking.rehearsal import Rehearsal, rehearsed
+from mlmarket.recommend.ranking.shown import ShownLists, ToldSlots
+from mlmarket.recommend.ranking.shown_lessons import ShownLessons
 from mlmarket.recommend.ranking.stages import Stages
 from mlmarket.recommend.ranking.windows import (
     Target,
@@ -129,7 +132,9 @@ class RankingModel:
         own = tuple(name for block in self.blocks for name in block.names)
         return (*score_names(self.sources), *own)
 
-    def fit(self, interactions: Interactions, facts: ItemFacts) -> Self:
+    def fit(
+        self, interactions: Interactions, facts: ItemFacts, *, slots: ShownLists | None = None
+    ) -> Self:
         """Learn to rank.
 
         Parameters
@@ -138,17 +143,21 @@ class RankingModel:
             Everything known at ``interactions.now``.
         facts : ItemFacts
             Of the items of the catalogue.
+        slots : ShownLists, optional
+            What was shown, read with the same interactions. Trees learn from lists shown since the earliest window
+            began, of which something was taken and something was not; what a place adds is told from the item.
 
         Returns
         -------
         Self
-            ``choice_`` says what was chosen, and why.
+            ``choice_`` says what was chosen, and why; ``shown_`` how many lists were learned from.
 
         Raises
         ------
         ConfigurationError
             Where a horizon in days is asked of histories without times.
         """
+        told = None if slots is None else ToldSlots(slots, interactions)
         interactions = stable_sample(interactions, self.learners)
         windows = self._windows(interactions)
         self.own_ = self.target != "new" and share_repeated(windows) >= _RARE
@@ -160,7 +169,8 @@ class RankingModel:
         self.weights_of_new_ = self.weights_
         self.trees_: Trees | None = None
         stages = Stages(self.generators, self.blocks, facts)
-        judged_trees = self._choose(asked, stages)
+        judged_trees = self._choose(asked, stages, told)
+        self.shown_ = 0 if told is None or self.trees_ is None else told.lists
         self.rehearsal_ = None
         if asked:
             self.rehearsal_ = self._rehearse(stages, judged_trees, asked[-1].known, interactions)
@@ -202,7 +212,9 @@ class RankingModel:
             interactions, self.horizon, self.windows, most=_MOST_PERIODS, enough=self.recipients
         )
 
-    def _choose(self, windows: list[Window], stages: Stages) -> Trees | None:
+    def _choose(
+        self, windows: list[Window], stages: Stages, told: ToldSlots | None
+    ) -> Trees | None:
         """Choose weights and ranker; return the trees that did not see the latest window."""
         labelled = [len(window) for window in windows]
         if not windows or (self.ranker == "blend" and min(labelled) == 0):
@@ -219,38 +231,44 @@ class RankingModel:
         if self.ranker == "blend" or (few and self.ranker == "auto"):
             self.choice_ = Choice.blend_of(sum(labelled), asked=self.ranker == "blend")
             return None
-        return self._contest(self._lessons(windows, stages))
+        lessons = self._lessons(windows, stages, told)
+        return self._contest(lessons, told, windows[-1].known.now)
 
-    def _lessons(self, windows: list[Window], stages: Stages) -> Lessons:
+    def _lessons(self, windows: list[Window], stages: Stages, told: ToldSlots | None) -> Lessons:
         """Return what all windows teach; what only earlier ones knew is dropped on the way."""
-        proposer = self._proposer
-
-        def pool_of(place: int, recipients: Interactions) -> Pool:
-            stages.keep_only(*(window.known for window in windows[place:]))
-            return proposer.pool(stages.of(windows[place].known), recipients)
-
         most = min(self.candidates, len(windows[0].known.items)) * (2 if self.own_ else 1)
-        return lessons_of(windows, pool_of, (most, len(self.feature_names)))
+        book = LessonBook(sum(map(len, windows)), most, len(self.feature_names))
+        later = [window.known.now for window in windows[1:]]
+        for place, window in enumerate(windows):
+            stages.keep_only(*(one.known for one in windows[place:]))
+            stage = stages.of(window.known)
+            book.add(window, partial(self._proposer.pool, stage))
+            if told is not None:
+                until = later[place] if place < len(later) else np.inf
+                told.add(stage, self._proposer, (window.known.now, until), self.recipients)
+        return book.lessons()
 
-    def _contest(self, lessons: Lessons) -> Trees | None:
+    def _contest(self, lessons: Lessons, told: ToldSlots | None, began: float) -> Trees | None:
         """Judge the trees on the latest window, then learn them from all; return those judged, if taken."""
         last = len(lessons.asked) - 1
-        trees = self._trees(lessons.windows(0, max(last, 1)))
+        shown = None if told is None else told.lessons()
+        before = None if shown is None else shown.known_by(began)
+        trees = self._trees(lessons.windows(0, max(last, 1)), before)
         latest = lessons.windows(last, last + 1)
         by_trees = latest.gain(trees.predict(latest.features))
         by_blend = latest.gain(-latest.place)
         self.choice_ = judged(by_trees, by_blend, asked=self.ranker == "lambdarank")
         if self.choice_.ranker == "blend":
             return None
-        self.trees_ = self._trees(lessons)
+        self.trees_ = self._trees(lessons, shown)
         return trees
 
-    def _trees(self, lessons: Lessons) -> Trees:
+    def _trees(self, lessons: Lessons, shown: ShownLessons | None) -> Trees:
         if self.own_ and OWN in self.feature_names:
             heads = RepeatAndNew(self.feature_names.index(OWN), random_state=self.random_state)
-            return heads.fit(lessons.features, lessons.relevant, size=lessons.size)
+            return heads.fit(lessons.features, lessons.relevant, size=lessons.size, shown=shown)
         trees = LambdaRank(random_state=self.random_state)
-        return trees.fit(lessons.features, lessons.relevant, lessons.size)
+        return trees.fit(lessons.features, lessons.relevant, lessons.size, shown)
 
     def _weigh(self, stage: Stage, window: Window, *, own: bool = True) -> npt.NDArray[np.float64]:
         fewer = sampled(window, _WEIGHED, np.random.default_rng(self.random_state))

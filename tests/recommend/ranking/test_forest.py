@@ -61,5 +61,7 @@ def test_a_tree_of_one_leaf_says_one_number() -> None:
 def test_trees_of_another_kind_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="Fix: "):
         Forest.from_text(learned(15, zero_as_missing=True).model_to_string())
+    noise = lgb.Dataset(rows(), label=np.random.default_rng(0).normal(size=2000))
+    large = lgb.train({**SETTINGS, "num_leaves": 100}, noise, num_boost_round=1)
     with pytest.raises(ConfigurationError, match="64 leaves"):
-        Forest.from_text(learned(100, min_data_in_leaf=2).model_to_string())
+        Forest.from_text(large.model_to_string())
