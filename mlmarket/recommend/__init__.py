@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlmarket.recommend.generators.ease import Ease, LargeCatalogueError
     from mlmarket.recommend.generators.generator import Candidates, Generator
     from mlmarket.recommend.generators.history import History
+    from mlmarket.recommend.generators.lately import LatelyNeighbours, LatelyRegression
     from mlmarket.recommend.generators.linear import LinearGenerator
     from mlmarket.recommend.generators.neighbours import Neighbours
     from mlmarket.recommend.generators.popularity import (
@@ -55,6 +56,8 @@ __all__ = [
     "Interactions",
     "ItemFacts",
     "LargeCatalogueError",
+    "LatelyNeighbours",
+    "LatelyRegression",
     "LinearGenerator",
     "Neighbours",
     "PersonalFrequency",
@@ -100,6 +103,8 @@ _PLACES: Final = {
     "Interactions": "interactions",
     "ItemFacts": "items",
     "LargeCatalogueError": "generators.ease",
+    "LatelyNeighbours": "generators.lately",
+    "LatelyRegression": "generators.lately",
     "LinearGenerator": "generators.linear",
     "Neighbours": "generators.neighbours",
     "PersonalFrequency": "baselines",

@@ -131,12 +131,13 @@ def _gain(
         taken = total[row, item[label]] + more[row, item[label]]
         if not taken > 0.0:
             continue
-        ahead = (
-            -0.5
-        )  # itself; of equals half stand before it, or saying the same of all would be best
-        for other in range(total.shape[1]):
-            score = total[row, other] + more[row, other]
-            ahead += 1.0 if score > taken else 0.5 * (score == taken)
+        halves = 0  # whole numbers, which add up in any order, are counted many at once
+        base, added = total[row], more[row]
+        for other in range(base.shape[0]):
+            score = base[other] + added[other]
+            halves += 2 * (score > taken) + (score == taken)
+        # of equals half stand before it, or saying the same of all would be best; it is its own equal
+        ahead = 0.5 * halves - 0.5
         gain += 1.0 / np.log2(ahead + 2.0)
     return gain
 

@@ -46,6 +46,9 @@ _WEIGHED: Final = 1000
 _FEW: Final = 300
 """Recipients with an answer, in the windows learned from and in the one judged on, below which no trees are learned."""
 
+_MOST_PERIODS: Final = 5
+"""Periods learned from at most, where the latest ones have few recipients."""
+
 _RARE: Final = 0.01
 """Share of repeated answers below which own items are no candidates."""
 
@@ -72,7 +75,8 @@ class RankingModel:
     ranker : {"auto", "lambdarank", "blend"}, default "auto"
         What orders them; "auto" takes the trees where the evidence says that they are better.
     windows : int, default 3
-        Earlier windows; the latest is judged on, the others are learned from.
+        Earlier windows; the latest is judged on, the others are learned from. Where a horizon is given, up to 5
+        until they have as many recipients as are learned from in one.
     recipients : int, default 6000
         At most so many a window are learned from.
     learners : int, default 200,000
@@ -206,7 +210,9 @@ class RankingModel:
                 "Where only an order is known, nobody can say what happens within days.",
                 "leave horizon out, or give interactions with occurred_at.",
             )
-        return periods(interactions, self.horizon, self.windows)
+        return periods(
+            interactions, self.horizon, self.windows, most=_MOST_PERIODS, enough=self.recipients
+        )
 
     def _choose(
         self, windows: list[Window], stages: Stages, told: ToldSlots | None
@@ -262,7 +268,7 @@ class RankingModel:
     def _trees(self, lessons: Lessons, shown: ShownLessons | None) -> Trees:
         if self.own_ and OWN in self.feature_names:
             heads = RepeatAndNew(self.feature_names.index(OWN), random_state=self.random_state)
-            return heads.fit(lessons.features, lessons.relevant, shown=shown)
+            return heads.fit(lessons.features, lessons.relevant, size=lessons.size, shown=shown)
         trees = LambdaRank(random_state=self.random_state)
         return trees.fit(lessons.features, lessons.relevant, lessons.size, shown)
 

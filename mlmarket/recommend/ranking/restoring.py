@@ -8,6 +8,7 @@ from mlmarket.recommend.generators.attributes import AttributeNeighbours
 from mlmarket.recommend.generators.bayes import BayesTransitions
 from mlmarket.recommend.generators.ease import Ease
 from mlmarket.recommend.generators.history import History
+from mlmarket.recommend.generators.lately import LatelyNeighbours, LatelyRegression
 from mlmarket.recommend.generators.neighbours import Neighbours
 from mlmarket.recommend.generators.popularity import CategoryPopularity, Popularity
 from mlmarket.recommend.generators.sequential import Sequential
@@ -27,6 +28,8 @@ _GENERATORS: Final[Mapping[str, Any]] = {
         CategoryPopularity,
         Ease,
         History,
+        LatelyNeighbours,
+        LatelyRegression,
         Neighbours,
         Popularity,
         Sequential,

@@ -10,6 +10,7 @@ from mlmarket.recommend.generators.attributes import AttributeNeighbours
 from mlmarket.recommend.generators.bayes import BayesTransitions
 from mlmarket.recommend.generators.ease import LIMIT, Ease
 from mlmarket.recommend.generators.history import History
+from mlmarket.recommend.generators.lately import LatelyNeighbours, LatelyRegression
 from mlmarket.recommend.generators.neighbours import Neighbours
 from mlmarket.recommend.generators.popularity import CategoryPopularity, Popularity
 from mlmarket.recommend.generators.sequential import Sequential
@@ -56,6 +57,8 @@ def standard_generators(
             "sequential": Sequential(neighbours=1000),
             "ease": Ease(power=0.0, neighbours=1000),
         }
+    if interactions.timed and len(interactions.items) <= LIMIT:
+        found |= {"lately": LatelyRegression(), "lately_neighbours": LatelyNeighbours()}
     if interactions.occasions_back.size and _has_baskets(interactions):
         found["together"] = Together()
     if len(facts.categories) > 1:

@@ -94,7 +94,9 @@ def next_occasions(interactions: Interactions, count: int) -> list[Window]:
     ]
 
 
-def periods(interactions: Interactions, days: float, count: int) -> list[Window]:
+def periods(
+    interactions: Interactions, days: float, count: int, *, most: int = 0, enough: int = 0
+) -> list[Window]:
     """Return windows of equal length that end at ``interactions.now``.
 
     Parameters
@@ -105,20 +107,28 @@ def periods(interactions: Interactions, days: float, count: int) -> list[Window]
         Length of each.
     count : int
         How many.
+    most : int, default 0
+        How many at most where these have fewer than `enough` recipients together.
+    enough : int, default 0
+        Recipients.
 
     Returns
     -------
     list of Window
         The earliest first; `known` is what had happened when the window began.
     """
-    found = []
+    found: list[Window] = []
+    asked = 0
     at, goal = interactions.at, interactions.goal
-    for place in reversed(range(count)):
+    for place in range(max(count, most)):
+        if place >= count and asked >= enough:
+            break
         begin = interactions.now - days * (place + 1)
         known = interactions.before(begin)
         answered = interactions.rows((at > begin) & (at <= begin + days) & goal)
         found.append(_window(known, known, answered))
-    return found
+        asked += len(found[-1])
+    return found[::-1]
 
 
 def _window(known: Interactions, histories: Interactions, answers: Interactions) -> Window:

@@ -31,6 +31,13 @@ _SETTINGS: Final[dict[str, Any]] = {
     "verbose": -1,
 }
 
+_ORDER: Final[dict[str, Any]] = {
+    **_SETTINGS,
+    "objective": "lambdarank",
+    "lambdarank_truncation_level": 15,
+}
+_ORDER_TREES: Final = 100
+
 _FEW: Final = 50
 """Takings, and candidates not taken, below which a head knows no more than how often it happens."""
 
@@ -51,7 +58,9 @@ class RepeatAndNew:
 
     The first head learns from candidates that recipients have had, the second from those that are new to them. Both
     answer with the probability that the candidate is taken in the window, so that their answers stand on one scale
-    and can be merged into one list.
+    and can be merged into one list. Where it is known which candidates are of one recipient, LambdaRank learns the
+    order among own items as well, which is all that counts at the top of a list: its scores, brought to the mean and
+    the spread of the log odds, are averaged with these.
 
     Parameters
     ----------
@@ -78,6 +87,7 @@ class RepeatAndNew:
         features: Features,
         relevant: Flags,
         present: Flags | None = None,
+        size: npt.NDArray[np.integer] | None = None,
         shown: ShownLessons | None = None,
     ) -> Self:
         """Learn both heads.
@@ -89,7 +99,10 @@ class RepeatAndNew:
         relevant : ndarray of bool, shape (...)
             What was taken.
         present : ndarray of bool, shape (...), optional
-            Where there is a candidate; by default everywhere.
+            Where there is a candidate; by default wherever it is known whether the recipient has had it.
+        size : ndarray of int, shape (recipients,), optional
+            How many candidates each recipient has, one recipient after another. By default no order is
+            learned, nor where own items were shown: it would not know of their places.
         shown : ShownLessons, optional
             Items that were shown. How much their places add to the log odds is learned in turn with the trees, and
             is no part of what is said of candidates.
@@ -100,11 +113,12 @@ class RepeatAndNew:
         """
         rows = features.reshape(-1, features.shape[-1])
         taken = relevant.reshape(-1)
-        there = np.ones(len(rows), np.bool_) if present is None else present.reshape(-1)
+        there = ~np.isnan(rows[:, self.own]) if present is None else present.reshape(-1)
         own = rows[:, self.own] > 0
         shown_own = None if shown is None else shown.features[:, self.own] > 0
         self.rates_, self.bases_ = np.zeros(2), np.zeros(2)
         self.boosters_: list[str] = []
+        places = [False, False]
         for head, chosen in enumerate((there & ~own, there & own)):
             hits, count = int(taken[chosen].sum()), int(chosen.sum())
             self.rates_[head] = hits / max(count, 1)
@@ -115,12 +129,30 @@ class RepeatAndNew:
             if shown is not None and shown_own is not None:
                 too = shown_own if head else ~shown_own
                 if int(shown.relevant[too].sum()) >= _FEW:
+                    places[head] = True
                     self.bases_[head] = _log_odds(self.rates_[head])
                     some = (shown.features[too], shown.relevant[too], shown.position[too])
                     text = self._with_shown(rows[chosen], taken[chosen], some, text)
             self.boosters_.append(text)
+        self.order_, self.scale_ = "", np.array([0.0, 1.0])
         self._forests = self._read()
+        if size is not None and self.boosters_[1] and not places[1]:
+            self._learn_order(rows[there & own], taken[there & own], _own_sizes(size, there & own))
         return self
+
+    def _learn_order(
+        self, rows: Features, taken: npt.NDArray[np.bool_], size: npt.NDArray[np.integer]
+    ) -> None:
+        import lightgbm as lgb
+
+        table = lgb.Dataset(rows, label=taken.astype(np.int8), group=size, params={"verbose": -1})
+        settings = {**_ORDER, "seed": self.random_state}
+        self.order_ = str(lgb.train(settings, table, _ORDER_TREES).model_to_string())
+        order = Forest.from_text(self.order_).raw(rows)
+        odds = self._odds(1, rows)
+        slope = float(odds.std() / order.std()) if order.std() > 0 else 0.0
+        self.scale_ = np.array([odds.mean() - slope * order.mean(), slope])
+        self._forests = self._read()
 
     def _with_shown(
         self, rows: Features, taken: Flags, shown: tuple[Features, Flags, Codes], text: str
@@ -144,7 +176,15 @@ class RepeatAndNew:
         return str(lgb.train(settings, table, num_boost_round=self.trees).model_to_string())
 
     def _read(self) -> list[Forest | None]:
-        return [Forest.from_text(text) if text else None for text in self.boosters_]
+        texts = (*self.boosters_, self.order_)
+        return [Forest.from_text(text) if text else None for text in texts]
+
+    def _odds(self, head: int, rows: Features) -> Floats:
+        forest = self._forests[head]
+        if forest is None:
+            return np.full(len(rows), _log_odds(self.rates_[head]))
+        said: Floats = self.bases_[head] + forest.raw(rows)
+        return said
 
     def predict(self, features: Features) -> Features:
         """Return the log odds that each candidate is taken: own and new ones on one scale.
@@ -163,11 +203,11 @@ class RepeatAndNew:
         own = rows[:, self.own] > 0
         odds = np.empty(len(rows))
         for head, chosen in enumerate((~own, own)):
-            forest = self._forests[head]
-            if forest is None:
-                odds[chosen] = _log_odds(self.rates_[head])
-            else:
-                odds[chosen] = self.bases_[head] + forest.raw(rows[chosen])
+            odds[chosen] = self._odds(head, rows[chosen])
+        order = self._forests[2]
+        if order is not None:
+            offset, slope = self.scale_
+            odds[own] = 0.5 * odds[own] + 0.5 * (offset + slope * order.raw(rows[own]))
         return np.clip(odds, -_MOST, _MOST).astype(np.float32).reshape(features.shape[:-1])
 
     def probability(self, features: Features) -> npt.NDArray[np.float64]:
@@ -197,6 +237,8 @@ class RepeatAndNew:
             "rates": self.rates_,
             "bases": self.bases_,
             "boosters": self.boosters_,
+            "order": self.order_,
+            "scale": self.scale_,
         }
 
     @classmethod
@@ -208,8 +250,17 @@ class RepeatAndNew:
         read.rates_ = np.asarray(state["rates"], dtype=np.float64)
         read.bases_ = np.asarray(state.get("bases", np.zeros(2)), dtype=np.float64)
         read.boosters_ = [str(text) for text in state["boosters"]]
+        read.order_ = str(state["order"])
+        read.scale_ = np.asarray(state["scale"], dtype=np.float64)
         read._forests = read._read()
         return read
+
+
+def _own_sizes(size: npt.NDArray[np.integer], own: Flags) -> npt.NDArray[np.int64]:
+    """Return how many own candidates each recipient has, of those who have any."""
+    recipient = np.repeat(np.arange(len(size)), size)
+    count = np.bincount(recipient[own], minlength=len(size))
+    return count[count > 0].astype(np.int64)
 
 
 def position_effects(

@@ -12,6 +12,8 @@ from mlmarket.recommend import (
     Ease,
     History,
     Interactions,
+    LatelyNeighbours,
+    LatelyRegression,
     Neighbours,
     Popularity,
     SegmentPopularity,
@@ -67,6 +69,8 @@ GENERATORS = {
     "category": lambda: CategoryPopularity(CATEGORY),
     "ease": lambda: Ease(regularisation=1.0),
     "history": History,
+    "lately": lambda: LatelyRegression(regularisation=1.0),
+    "lately_neighbours": LatelyNeighbours,
     "neighbours": Neighbours,
     "popularity": Popularity,
     "segment": lambda: SegmentPopularity(MEMBERS, SEGMENT),
@@ -74,7 +78,17 @@ GENERATORS = {
     "together": Together,
     "transitions": Transitions,
 }
-LINEAR = ["attributes", "ease", "history", "neighbours", "sequential", "together", "transitions"]
+LINEAR = [
+    "attributes",
+    "ease",
+    "history",
+    "lately",
+    "lately_neighbours",
+    "neighbours",
+    "sequential",
+    "together",
+    "transitions",
+]
 
 
 @pytest.fixture

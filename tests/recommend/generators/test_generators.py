@@ -12,6 +12,8 @@ from mlmarket.recommend import (
     History,
     ItemFacts,
     LargeCatalogueError,
+    LatelyNeighbours,
+    LatelyRegression,
     Neighbours,
     Popularity,
     SegmentPopularity,
@@ -152,7 +154,36 @@ def test_the_sequential_regression_is_that_of_decayed_histories_on_what_comes_ne
     np.testing.assert_allclose(found, expected, atol=5e-3)  # but for both ends
 
 
-@pytest.mark.parametrize("make", [Ease, Sequential])
+def test_what_is_taken_lately_is_regressed_on_what_was_taken_before(made, rows):
+    known = made(rows)
+    fitted = LatelyRegression(
+        days=80.0, regularisation=2.0, neighbours=100, half_life=None, power=0.0
+    ).fit(known)
+    earlier, late = np.zeros((2, len(known.contacts), len(known.items)))
+    age = known.age
+    earlier[known.contact[age >= 80], known.item[age >= 80]] = 1.0
+    late[known.contact[age < 80], known.item[age < 80]] = 1.0
+    assert earlier.sum() > 20
+    assert late.sum() > 20
+    gram = earlier.T @ earlier + 2.0 * np.eye(len(known.items))
+    expected = np.linalg.solve(gram, earlier.T @ late)
+    counts = np.zeros_like(earlier)
+    np.add.at(counts, (known.contact, known.item), 1.0)
+    np.testing.assert_allclose(fitted.scores(known), counts @ expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: LatelyRegression(regularisation=1.0), lambda: LatelyNeighbours(memory=7.0)]
+)
+def test_what_is_no_longer_taken_is_left_behind(made, asked, make):
+    then = [(f"c{who}", item, 1.0) for who in range(20) for item in ("i01", "i02", "i04")]
+    now = [(f"c{who}", "i03", 95.0) for who in range(20)]
+    scores = asked(make().fit(made(then + now)), ("i01", 1.0))
+    assert scores[3] > 0
+    assert scores[2] < 0.01 * scores[3]
+
+
+@pytest.mark.parametrize("make", [Ease, LatelyNeighbours, LatelyRegression, Sequential])
 def test_a_large_catalogue_is_refused_with_numbers(made, rows, make):
     with pytest.raises(LargeCatalogueError, match="12 by 12 items; its limit is 11") as refused:
         make(limit=11).fit(made(rows))

@@ -39,6 +39,17 @@ def test_nothing_in_a_window_is_known_before_it() -> None:
     assert (last.recipients.contacts.to_pylist(), last.item.tolist()) == (["bob"], [1])
 
 
+def test_earlier_periods_are_asked_where_the_latest_have_few_recipients() -> None:
+    few = periods(HISTORIES, 1.0, 2)
+    assert sum(len(window) for window in few) == 1
+    more = periods(HISTORIES, 1.0, 2, most=9, enough=2)
+    assert [window.known.now for window in more[-2:]] == [window.known.now for window in few]
+    assert sum(len(window) for window in more) >= 2
+    assert sum(len(window) for window in more[1:]) < 2
+    assert len(periods(HISTORIES, 1.0, 2, most=9, enough=1)) == 2
+    assert len(periods(HISTORIES, 1.0, 2, most=4, enough=100)) == 4
+
+
 def test_new_and_repeated_answers_are_told_apart() -> None:
     window = next_occasions(HISTORIES, 2)[-1]
     assert share_repeated([window]) == 1 / 3

@@ -68,6 +68,39 @@ def test_places_without_a_candidate_are_not_learned_from():
     assert heads.probability(features)[features[:, :, 0] == 0].mean() < 0.1
 
 
+def test_places_whose_features_are_unknown_are_empty():
+    features, taken, _ = lessons()
+    features[:, 5:] = np.nan
+    heads = RepeatAndNew(0).fit(features, taken & (np.arange(10) < 5))
+    told = RepeatAndNew(0).fit(features[:, :5], taken[:, :5])
+    assert heads.boosters_ == told.boosters_
+    np.testing.assert_array_equal(heads.rates_, told.rates_)
+
+
+def test_the_order_among_own_items_leaves_probabilities_on_their_scale():
+    features, taken, truth = lessons()
+    size = np.full(len(taken), taken.shape[1])
+    plain = RepeatAndNew(0).fit(features, taken)
+    heads = RepeatAndNew(0).fit(features, taken, size=size)
+    own = features[:, :, 0] > 0
+    np.testing.assert_allclose(heads.probability(features), truth, atol=0.06)
+    np.testing.assert_array_equal(heads.predict(features)[~own], plain.predict(features)[~own])
+    assert heads.order_
+    assert not plain.order_
+    read = RepeatAndNew.from_state(heads.to_state())
+    np.testing.assert_array_equal(heads.predict(features), read.predict(features))
+
+
+def test_the_order_among_own_items_is_that_of_each_recipient():
+    """How much each recipient takes back is noise of tenfold size; what is due comes before what is not."""
+    rng = np.random.default_rng(4)
+    eager, due = rng.random((1500, 1)) < 0.5, rng.random((1500, 10)) < 0.5
+    taken = rng.random((1500, 10)) < np.where(eager, 0.7, 0.05) * np.where(due, 1.3, 0.8)
+    features = np.stack([np.ones((1500, 10)), due], axis=-1).astype(np.float32)
+    told = RepeatAndNew(0).fit(features, taken, size=np.full(1500, 10)).predict(features)
+    assert told[due].min() > told[~due].max()
+
+
 def test_own_items_never_drive_out_new_ones(made):
     history = made([0, 0, 0], [1, 2, 3], [1.0, 2.0, 3.0], contacts=1, now=5.0)
     total = np.zeros((1, len(history.items)), np.float32)
