@@ -3,7 +3,6 @@
 Measures say how often a list is right. Whether it looks right is seen by looking at some.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Final
@@ -21,6 +20,8 @@ from mlmarket.recommend.reading import ids
 from mlmarket.recommend.recipients import asked_contacts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     import pyarrow as pa
 

@@ -260,13 +260,14 @@ class RecommendPredictor:
         DeclinedError
             Where no row names an item, there are too few people or items, or no window is closed.
         ConfigurationError
-            Where `as_of` has no zone.
+            Where `as_of` has no zone, or an argument speaks of what the tables do not have.
         """
         from mlmarket.prediction.learner import one_thread
         from mlmarket.recommend.items import catalogue
         from mlmarket.recommend.learners import make
 
         known, origins = self._gate(market, as_of)
+        self.check(market, as_of=as_of)
         items, contacts = items_of(market), contacts_of(market, as_of)
         with one_thread():
             evidence = self._judge(market, known, origins, until=as_of)
@@ -429,6 +430,38 @@ class RecommendPredictor:
         except DeclinedError as error:
             return error.in_short
         return ""
+
+    def check(self, market: "Market", *, as_of: datetime) -> None:
+        """Refuse rules, weights and addresses that the tables cannot answer, before anything is learned.
+
+        Parameters
+        ----------
+        market : Market
+            The tables.
+        as_of : datetime
+            When it would learn.
+
+        Raises
+        ------
+        ConfigurationError
+            With the item, category, column or type of event that is not there.
+        """
+        from mlmarket.recommend.night_check import check_rules, check_urls, check_weights_occur
+
+        require_market(market)
+        to_utc(as_of)
+        if not market.has("orders") and not market.has("events"):
+            return  # it will be declined
+        check_weights_occur(market, self.weights)
+        check_urls(market, self.urls, as_of=as_of, weights=self.weights)
+        if self.rules:
+            check_rules(
+                market,
+                self._rules,
+                as_of=as_of,
+                weights=weights_of(market, self.weights),
+                urls=self.urls,
+            )
 
     def save(self, folder: Path) -> None:
         """Write what was learned: ``card.json`` and the model's own files.

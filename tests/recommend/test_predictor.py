@@ -292,3 +292,53 @@ def test_the_rules_of_a_night_know_consents_and_carts():
     with_cart = model.predict(market(found, consents=said, items=items, events=cart), as_of=NIGHT)
     assert item in shown.items.column("item_id").to_pylist()[:3]
     assert item not in with_cart.items.column("item_id").to_pylist()[:3]
+
+
+EVENTS = pa.table(
+    {
+        "event_id": ["e1", "e2"],
+        "contact_id": ["c000", "c001"],
+        "event_type": ["page_view", "add_to_cart"],
+        "occurred_at": pa.array([NIGHT - timedelta(days=3)] * 2, TIME),
+        "url": ["https://shop.example/p/i01", None],
+        "item_id": pa.array([None, "i02"], pa.string()),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ({"rules": {"blocked_items": ["I7"]}}, "'blocked_items' names 1 item"),
+        ({"rules": {"pinned": {"i99": 1}}}, "(?s)'pinned' names 1 item.*'i99'"),
+        ({"rules": {"blocked_categories": ["cups"]}}, "'blocked_categories' names 'cups'"),
+        ({"rules": {"category_cap": 2}}, "no item has one"),
+        ({"rules": {"sold_in": "markets"}}, "no column 'markets'"),
+        ({"rules": {"consent": "email"}}, "no column 'topic'"),
+        ({"rules": {"eligible": "pric > 5"}}, "'price'"),
+        ({"weights": {"order": 1.0, "add_to_crat": 0.3}}, "(?s)'add_to_crat'.*'add_to_cart'"),
+        ({"urls": ["/p/{item_id}"]}, "0 addresses were looked at"),
+        (
+            {"urls": ["/blog/{item_id}"], "weights": {"order": 1.0, "page_view": 0.1}},
+            "None of 1 addresses looked at fits",
+        ),
+    ],
+)
+def test_what_the_tables_cannot_answer_is_refused_before_anything_is_learned(arguments, what):
+    shop = market(rows(60, loyal=False), events=EVENTS)
+    predictor = RecommendPredictor(**arguments)
+    for ask in (predictor.check, predictor.fit):
+        with pytest.raises(ConfigurationError, match=what) as told:
+            ask(shop, as_of=NIGHT)
+        assert "\nFix: " in str(told.value)
+
+
+def test_what_the_tables_can_answer_passes(shop):
+    fine = {"rules": {"blocked_items": ["i07"], "eligible": "price > 5"}}
+    RecommendPredictor(**fine).check(shop, as_of=NIGHT)
+    seen = market(rows(60, loyal=False), events=EVENTS)
+    RecommendPredictor(urls=["/p/{item_id}"], weights={"order": 1.0, "page_view": 0.1}).check(
+        seen, as_of=NIGHT
+    )
+    gone = market(rows(60, loyal=False), items=FACTS.slice(0, 20))
+    RecommendPredictor(rules={"blocked_items": ["i22"]}).check(gone, as_of=NIGHT)
