@@ -15,6 +15,7 @@ from mlmarket.prediction import BatchPredictor, DeclinedError, TakesDue
 from mlmarket.prediction.buckets import Roll
 from mlmarket.recommend import RecommendPredictor
 from mlmarket.recommend.judging import CHALLENGER
+from mlmarket.recommend.reasons import ReasonTexts
 
 NIGHT = datetime(2026, 6, 1, tzinfo=UTC)
 ITEMS = 24
@@ -83,6 +84,8 @@ def test_what_follows_is_found_and_beats_what_was_had_most_often(fitted, shop):
     assert evidence.chosen == CHALLENGER
     assert evidence.metric == "ndcg_loss"
     assert evidence.gain.low > 0.2
+    assert "its lists are better (NDCG@10 +" in evidence.verdict
+    assert 0 < evidence.positives < evidence.rows == 150
     models = set(evidence.to_frame()["model"])
     assert models == {"recommender", "personal_frequency", "popularity"}
     assert evidence.summary()["ndcg_loss"].is_monotonic_increasing
@@ -342,3 +345,17 @@ def test_what_the_tables_can_answer_passes(shop):
     )
     gone = market(rows(60, loyal=False), items=FACTS.slice(0, 20))
     RecommendPredictor(rules={"blocked_items": ["i22"]}).check(gone, as_of=NIGHT)
+
+
+def test_the_words_of_reasons_can_be_those_of_a_team_and_are_kept(tmp_path):
+    words = ReasonTexts().to_mapping()
+    words["texts"] |= {"again": "schon einmal gekauft", "popular": "gerade beliebt"}
+    found, late = rows(60, loyal=True), NIGHT.replace(hour=22)
+    shop = Market.from_tables(orders=table(found), items=FACTS, timezone="Europe/Berlin")
+    fitted = RecommendPredictor(2, folds=1, texts=words).fit(shop, as_of=late)
+    assert fitted.version_.startswith("2026-06-02-")
+    fitted.save(tmp_path)
+    kept = RecommendPredictor.load(tmp_path)
+    assert kept.parameters == fitted.parameters
+    said = set(kept.predict(shop, as_of=late).items.column("reason").to_pylist())
+    assert said == {"schon einmal gekauft", "gerade beliebt"}
