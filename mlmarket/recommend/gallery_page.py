@@ -246,7 +246,7 @@ def _chosen(who: "pa.StringArray", interactions: Interactions, contacts: object)
 
     present = pc.unique(who)
     if not isinstance(contacts, int):
-        wanted = asked_contacts(contacts).to_pylist()
+        wanted: list[str] = asked_contacts(contacts).to_pylist()
         missing = sorted(set(wanted) - set(present.to_pylist()))
         if missing:
             raise ConfigurationError(

@@ -111,7 +111,7 @@ class RecommendPredictor:
     'recommend'
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each has a default that suits most
         self,
         slots: int = 4,
         *,

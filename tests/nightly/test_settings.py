@@ -22,7 +22,7 @@ def read(folder: Path, text: str) -> NightSettings:
 
 def test_the_words_of_reasons_are_read_from_beside_the_configuration(tmp_path: Path) -> None:
     asked = '[predict.recommend]\ntexts = "reasons.de.yaml"\n'
-    with pytest.raises(ConfigurationError, match="names the file 'reasons.de.yaml'"):
+    with pytest.raises(ConfigurationError, match=r"names the file 'reasons\.de\.yaml'"):
         read(tmp_path, asked)
     words = ReasonTexts().to_mapping()
     file = tmp_path / "reasons.de.yaml"

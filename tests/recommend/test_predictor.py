@@ -85,7 +85,6 @@ def test_what_follows_is_found_and_beats_what_was_had_most_often(fitted, shop):
     assert evidence.metric == "ndcg_loss"
     assert evidence.gain.low > 0.2
     assert "its lists are better (NDCG@10 +" in evidence.verdict
-    assert 0 < evidence.positives < evidence.rows == 150
     models = set(evidence.to_frame()["model"])
     assert models == {"recommender", "personal_frequency", "popularity"}
     assert evidence.summary()["ndcg_loss"].is_monotonic_increasing
@@ -120,6 +119,17 @@ def test_where_everybody_comes_back_the_rule_answers_and_says_so():
     chance = frame["rec_probability"]
     assert np.isnan(chance["new"])
     assert (frame["rec_1_reason"].drop(index="new")[expected != "i05"] == "you had it before").all()
+
+
+def test_the_evidence_counts_who_was_judged_and_who_took_anything():
+    gone = NIGHT - timedelta(days=70)
+    found = [
+        row
+        for row in rows(150, loyal=True)
+        if row["contact_id"] < "c100" or row["ordered_at"] < gone
+    ]
+    fitted = RecommendPredictor(2, folds=1).fit(market(found), as_of=NIGHT)
+    assert (fitted.evidence_.rows, fitted.evidence_.positives) == (150, 100)
 
 
 def test_chances_are_judged_on_people_drawn_from_everybody(monkeypatch):
