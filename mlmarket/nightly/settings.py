@@ -36,7 +36,7 @@ BUILT_IN: Final[Mapping[str, tuple[str, ...]]] = {
     "next_order": ("least_chance",),
     "replenishment": ("least_chance", "items"),
     "subscription": ("horizon", "starts", "ends", "features"),
-    "recommend": ("horizon", "slots", "exclude", "weights", "urls", "rules"),
+    "recommend": ("horizon", "slots", "exclude", "weights", "urls", "rules", "texts"),
 }
 """Questions of mlmarket's own, and what may be said about each."""
 RECOMMEND: Final = ("recommend",)
@@ -91,6 +91,10 @@ class PredictSettings(Settings):
         How the addresses of items look, such as ``"/blog/{item_id}"``.
     rules : dict, optional
         Which items may be shown to whom, see :class:`mlmarket.recommend.Rules`.
+    texts : str or dict, optional
+        The words of reasons: a file such as ``reasons.de.yaml``, or what it holds, see
+        :class:`mlmarket.recommend.ReasonTexts`. What :func:`load_settings` returns holds the content, so that a
+        night with other words is another night.
     enabled : bool, default True
         Whether it is asked.
     """
@@ -112,6 +116,7 @@ class PredictSettings(Settings):
     weights: dict[str, float] | None = None
     urls: list[str] | None = None
     rules: dict[str, Any] | None = None
+    texts: str | dict[str, Any] | None = None
     enabled: Annotated[bool, Field(strict=True)] = True
 
 
@@ -368,4 +373,24 @@ def load_settings(path: Path) -> NightSettings:
     ConfigurationError
         With the key that is wrong.
     """
-    return validate_settings(NightSettings, read_toml(path), file=path.name)
+    settings = validate_settings(NightSettings, read_toml(path), file=path.name)
+    told = {
+        name: question.model_copy(update={"texts": _texts_of(question.texts, name, path)})
+        for name, question in settings.predict.items()
+        if isinstance(question.texts, str)
+    }
+    return settings.model_copy(update={"predict": settings.predict | told})
+
+
+def _texts_of(file: str, question: str, config: Path) -> dict[str, Any]:
+    """Return the words of reasons that a file beside the configuration holds."""
+    from mlmarket.recommend import ReasonTexts
+
+    folder = config.parent.absolute()
+    if not (folder / file).is_file():
+        raise ConfigurationError(
+            f"[predict.{question}] names the file '{file}', which is not there (looked in {folder}).",
+            "The words of reasons are written down in it.",
+            f"correct `texts` in [predict.{question}]; paths are relative to {config.name}.",
+        )
+    return ReasonTexts.from_file(folder / file).to_mapping()

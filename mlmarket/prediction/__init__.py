@@ -4,6 +4,7 @@ from mlmarket.prediction.allocation import Allocation, Campaigns, allocate
 from mlmarket.prediction.evidence import Evidence, FoldScore, TotalScore
 from mlmarket.prediction.predictor import (
     BatchPredictor,
+    ChecksTables,
     DeclinedError,
     Headline,
     OutputColumn,
@@ -22,6 +23,7 @@ __all__ = [
     "Allocation",
     "BatchPredictor",
     "Campaigns",
+    "ChecksTables",
     "DeclinedError",
     "Evidence",
     "FoldScore",

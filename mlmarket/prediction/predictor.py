@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchPredictor",
+    "ChecksTables",
     "DeclinedError",
     "Headline",
     "OutputColumn",
@@ -283,5 +284,27 @@ class TakesDue(Protocol):
         due : callable
             Returns, for a bucket of the night's roll, ``contact_id, item_id, due_date, probability``; None where
             nothing is known.
+        """
+        ...
+
+
+@runtime_checkable
+class ChecksTables(Protocol):
+    """A predictor whose arguments speak of what stands in the tables."""
+
+    def check(self, market: "Market", *, as_of: datetime) -> None:
+        """Refuse arguments that the tables cannot answer, before anything is learned.
+
+        Parameters
+        ----------
+        market : Market
+            The tables.
+        as_of : datetime
+            When it would learn.
+
+        Raises
+        ------
+        ConfigurationError
+            With the name that is not there.
         """
         ...

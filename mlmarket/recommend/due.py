@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 import numpy as np
 import numpy.typing as npt
 
-from mlmarket.errors import ConfigurationError, suggestion
+from mlmarket.errors import ConfigurationError, DataContractError, suggestion
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.frames import to_arrow
 from mlmarket.recommend.identity import IdKind, kind_of
@@ -83,6 +83,8 @@ class DueItems:
         ------
         ConfigurationError
             Where a column is missing or cannot be read.
+        DataContractError
+            Where a probability is none.
         """
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -99,6 +101,8 @@ class DueItems:
                 "It says neither when nor how likely an item is needed again.",
                 suggestion(_DATE, table.column_names),
             )
+        if chance is not None:
+            _require_chances(chance, who)
         known = pc.is_in(what, value_set=items)
         if until is not None and day is not None:
             last = pa.scalar(until.astimezone(UTC).date())
@@ -195,6 +199,19 @@ def _read(table: "pa.Table", column: str, kind: "pa.DataType") -> "pa.Array | No
             "It decides what is shown again, and when.",
             "convert it first, such as pandas.to_datetime or pandas.to_numeric.",
         ) from error
+
+
+def _require_chances(chance: "pa.Array", who: "pa.StringArray") -> None:
+    """Refuse what is no probability; a missing one is not known."""
+    values = chance.to_numpy(zero_copy_only=False)
+    wrong = np.flatnonzero((values < 0.0) | (values > 1.0))
+    if len(wrong):
+        raise DataContractError(
+            f"Table '{_TABLE}' has {len(wrong):,} rows whose '{_PROBABILITY}' is not from 0 to 1, such as "
+            f"{values[wrong[0]]:g} of contact '{who[int(wrong[0])]}'.",
+            "It is shown to people beside other probabilities, and decides what comes first.",
+            "divide percentages by 100, and leave empty what is not known.",
+        )
 
 
 def _or_missing(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from mlmarket.errors import ConfigurationError
+from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.evaluation.checks import require_count
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.frames import to_arrow
@@ -17,8 +17,11 @@ from mlmarket.recommend.interactions import ITEM_ID, Interactions
 from mlmarket.recommend.items import ItemFacts
 from mlmarket.recommend.plain_text import is_web_address, one_line
 from mlmarket.recommend.reading import ids
+from mlmarket.recommend.recipients import asked_contacts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     import pyarrow as pa
 
@@ -184,7 +187,7 @@ def gallery(
     interactions: Interactions,
     facts: ItemFacts,
     *,
-    contacts: "pa.StringArray | int" = 10,
+    contacts: "Sequence[str | int] | pa.StringArray | int" = 10,
     history: int = 5,
     title: str = "What these people would see",
     images: bool = True,
@@ -199,7 +202,7 @@ def gallery(
         The histories the recommendations were made from.
     facts : ItemFacts
         Where titles, pictures and prices are read.
-    contacts : pyarrow.StringArray or int, default 10
+    contacts : sequence of str or int, pyarrow.StringArray, or int, default 10
         Who is shown, or how many: then recipients at even distances along the length of history, from the shortest to the
         longest, so that no favourable ones are picked.
     history : int, default 5
@@ -238,20 +241,18 @@ def gallery(
     return Gallery(tuple(cards), title, images)
 
 
-def _chosen(
-    who: "pa.StringArray", interactions: Interactions, contacts: "pa.StringArray | int"
-) -> list[str]:
+def _chosen(who: "pa.StringArray", interactions: Interactions, contacts: object) -> list[str]:
     import pyarrow.compute as pc
 
     present = pc.unique(who)
     if not isinstance(contacts, int):
-        wanted = [str(one) for one in contacts.to_pylist()]
+        wanted: list[str] = asked_contacts(contacts).to_pylist()
         missing = sorted(set(wanted) - set(present.to_pylist()))
         if missing:
             raise ConfigurationError(
                 f"{len(missing):,} of {len(wanted):,} contacts have no recommendation, such as '{missing[0]}'.",
                 "There is nothing to show of them.",
-                "name contacts that were recommended to, or pass how many to show.",
+                f"{suggestion(missing[0], present.to_pylist())} Or pass how many to show.",
             )
         return wanted
     require_count(contacts, "contacts")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlmarket.errors import ConfigurationError
+from mlmarket.recommend.reading import whole_numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,7 +92,7 @@ def kind_of(table: "pa.Table", column: str, *, name: str) -> IdKind | None:
     Returns
     -------
     IdKind or None
-        None where the table has no such column, or no rows.
+        None where the table has no such column, or no rows. Floats that are whole are whole numbers.
     """
     import pyarrow.types as types
 
@@ -100,4 +101,6 @@ def kind_of(table: "pa.Table", column: str, *, name: str) -> IdKind | None:
     found = table.schema.field(column).type
     if types.is_dictionary(found):
         found = found.value_type
+    if types.is_floating(found):
+        found = whole_numbers(table.column(column)).type
     return IdKind(column, bool(types.is_integer(found)), name)

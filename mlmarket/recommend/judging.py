@@ -332,9 +332,9 @@ def sum_up(
         relative_error=error,
         first_cutoff=_instant(first),
         last_cutoff=_instant(known.now),
-        rows=len(known),
+        rows=sum(len(one.loss) for one in own),
         contacts=len(known.contacts),
-        positives=len(known),  # each row is something that was taken
+        positives=sum(int(np.isfinite(one.loss).sum()) for one in own),
         features=tuple(sorted(inquiry.weights)),
         left_out=tuple((reason, f"{rows:,} rows") for reason, rows in known.left_out.items()),
         limits=_limits(judgement, known.now - first, error),
@@ -393,13 +393,11 @@ def _totals(own: Sequence[_Lists]) -> tuple[TotalScore, ...]:
 def _verdict(judgement: Judgement) -> str:
     gain = judgement.gain
     origins = len(judgement.lists[CHALLENGER])
-    numbers = (
-        f"{gain.value:+.4f}, 95 % interval {gain.low:+.4f} to {gain.high:+.4f}, {origins} origin(s)"
-    )
+    numbers = f"NDCG@10 {gain.value:+.4f}, 95 % interval {gain.low:+.4f} to {gain.high:+.4f}, {origins} origin(s)"
     rule = _NAMES[judgement.baseline]
     if judgement.chosen == CHALLENGER:
-        return f"Used is {_NAMES[CHALLENGER]}: against {rule} it saves 1 - NDCG@10 ({numbers})."
-    return f"Used is {rule}: the recommender does not beat it in 1 - NDCG@10 ({numbers})."
+        return f"Used is {_NAMES[CHALLENGER]}: against {rule} its lists are better ({numbers})."
+    return f"Used is {rule}: the recommender does not beat it ({numbers})."
 
 
 def _limits(judgement: Judgement, span: float, error: float) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from mlmarket.recommend.plain import PERSONAL, POPULAR, PlainRecommender
 
 if TYPE_CHECKING:
+    from mlmarket.recommend.reasons import ReasonTexts
     from mlmarket.recommend.recommender import Recommender
     from mlmarket.recommend.rules import Rules
 
@@ -14,7 +15,9 @@ __all__ = ["make", "read", "write"]
 _PLAIN: Final = (PERSONAL, POPULAR)
 
 
-def make(name: str, *, horizon: str, rules: "Rules | None") -> "PlainRecommender | Recommender":
+def make(
+    name: str, *, horizon: str, rules: "Rules | None", texts: "ReasonTexts | None" = None
+) -> "PlainRecommender | Recommender":
     """Return what answers by a name, not fitted yet.
 
     Parameters
@@ -25,16 +28,20 @@ def make(name: str, *, horizon: str, rules: "Rules | None") -> "PlainRecommender
         How far ahead it looks.
     rules : Rules or None
         Which items may be shown to whom.
+    texts : ReasonTexts, optional
+        The words of reasons; by default English.
 
     Returns
     -------
     PlainRecommender or Recommender
     """
     if name in _PLAIN:
-        return PlainRecommender(personal=name == PERSONAL, horizon=horizon, rules=rules)
+        return PlainRecommender(
+            personal=name == PERSONAL, horizon=horizon, rules=rules, texts=texts
+        )
     from mlmarket.recommend.recommender import Recommender
 
-    return Recommender(horizon=horizon, rules=rules)
+    return Recommender(horizon=horizon, rules=rules, texts=texts)
 
 
 def write(learner: "PlainRecommender | Recommender", folder: Path) -> None:
@@ -53,7 +60,9 @@ def write(learner: "PlainRecommender | Recommender", folder: Path) -> None:
     learner.save(folder, histories=False)
 
 
-def read(name: str, folder: Path, *, rules: "Rules | None") -> "PlainRecommender | Recommender":
+def read(
+    name: str, folder: Path, *, rules: "Rules | None", texts: "ReasonTexts | None" = None
+) -> "PlainRecommender | Recommender":
     """Return what was written.
 
     Parameters
@@ -64,6 +73,8 @@ def read(name: str, folder: Path, *, rules: "Rules | None") -> "PlainRecommender
         Where it was written.
     rules : Rules or None
         Which items may be shown to whom.
+    texts : ReasonTexts, optional
+        The words of reasons; by default English.
 
     Returns
     -------
@@ -71,9 +82,9 @@ def read(name: str, folder: Path, *, rules: "Rules | None") -> "PlainRecommender
         Fitted.
     """
     if name in _PLAIN:
-        return PlainRecommender.load(folder, rules=rules)
+        return PlainRecommender.load(folder, rules=rules, texts=texts)
     from mlmarket.recommend.recommender import Recommender
 
     found = Recommender.load(folder)
-    found.rules = rules
+    found.rules, found.texts = rules, texts
     return found

@@ -72,14 +72,22 @@ class PlainRecommender:
         Within which time something counts as taken, where a chance of it is told.
     rules : Rules, optional
         Which items may be shown to whom.
+    texts : ReasonTexts, optional
+        The words of reasons; by default English.
     """
 
     def __init__(
-        self, *, personal: bool = True, horizon: str = "30D", rules: Rules | None = None
+        self,
+        *,
+        personal: bool = True,
+        horizon: str = "30D",
+        rules: Rules | None = None,
+        texts: ReasonTexts | None = None,
     ) -> None:
         self.personal = personal
         self.horizon = horizon
         self.rules = rules
+        self.texts = ReasonTexts() if texts is None else texts
         self._learned: _Learned | None = None
 
     @property
@@ -219,7 +227,7 @@ class PlainRecommender:
             known = (slots.source < len(ranked.sources)) & (slots.occasions > 0)[:, None]
             told = np.where(known, slots.score, np.float32("nan"))
             chance = learned.probability.predict(recipients, slots.item, told)
-        return _long_form(slots, chance), slots.short, slots.history
+        return _long_form(slots, chance, self.texts), slots.short, slots.history
 
     def save(self, folder: Path) -> None:
         """Write what was counted.
@@ -243,7 +251,9 @@ class PlainRecommender:
         pq.write_table(learned.facts.table, folder / _ITEMS)
 
     @classmethod
-    def load(cls, folder: Path, *, rules: Rules | None = None) -> Self:
+    def load(
+        cls, folder: Path, *, rules: Rules | None = None, texts: ReasonTexts | None = None
+    ) -> Self:
         """Return what :meth:`save` wrote.
 
         Parameters
@@ -252,6 +262,8 @@ class PlainRecommender:
             Where it was written.
         rules : Rules, optional
             Which items may be shown to whom.
+        texts : ReasonTexts, optional
+            The words of reasons.
 
         Returns
         -------
@@ -262,7 +274,7 @@ class PlainRecommender:
 
         state = read_state(folder, _STATE)
         table = pq.read_table(folder / _ITEMS)
-        found = cls(personal=state["personal"], horizon=state["horizon"], rules=rules)
+        found = cls(personal=state["personal"], horizon=state["horizon"], rules=rules, texts=texts)
         chance = state["probability"]
         found._learned = _Learned(
             ItemFacts(table.column(ITEM_ID).combine_chunks(), table),
@@ -280,7 +292,7 @@ class PlainRecommender:
         return self._learned
 
 
-def _long_form(slots: "Slots", chance: npt.NDArray[np.float64]) -> "pa.Table":
+def _long_form(slots: "Slots", chance: npt.NDArray[np.float64], texts: ReasonTexts) -> "pa.Table":
     import pyarrow as pa
 
     recipient, place = np.nonzero(slots.item >= 0)
@@ -297,7 +309,7 @@ def _long_form(slots: "Slots", chance: npt.NDArray[np.float64]) -> "pa.Table":
             "score": pa.array(slots.score[recipient, place], from_pandas=True),
             "probability": pa.array(chance[recipient, place], from_pandas=True),
             "due_date": pa.nulls(len(item), pa.date32()),
-            "reason": ReasonTexts().write(reasons),
+            "reason": texts.write(reasons),
             "source": pa.array(names.astype(object), pa.string()),
             "propensity": pa.array(slots.propensity[recipient, place]),
         }

@@ -40,6 +40,7 @@ from mlmarket.recommend.night_facts import (
     rule_tables,
     told,
 )
+from mlmarket.recommend.reasons import ReasonTexts
 from mlmarket.recommend.rules import Rules
 from mlmarket.recommend.trained import Trained
 from mlmarket.recommend.weights import check_weights, weights_of
@@ -81,6 +82,9 @@ class RecommendPredictor:
         :class:`~mlmarket.recommend.content.UrlPattern`.
     rules : mapping of str to object, optional
         Which items may be shown to whom, see :class:`~mlmarket.recommend.Rules`.
+    texts : mapping of str to object, optional
+        The words of reasons as plain values, see :meth:`mlmarket.recommend.ReasonTexts.from_mapping`; by default
+        English.
     folds : int, default 2
         Origins at which it is judged.
 
@@ -107,7 +111,7 @@ class RecommendPredictor:
     'recommend'
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each has a default that suits most
         self,
         slots: int = 4,
         *,
@@ -116,6 +120,7 @@ class RecommendPredictor:
         weights: Mapping[str, float] | None = None,
         urls: Sequence[str] = (),
         rules: Mapping[str, Any] | None = None,
+        texts: Mapping[str, Any] | None = None,
         folds: int = 2,
     ) -> None:
         for name, number, most in (("slots", slots, _MOST_SLOTS), ("folds", folds, 12)):
@@ -139,6 +144,8 @@ class RecommendPredictor:
         self.weights = None if weights is None else dict(weights)
         self.urls = tuple(UrlPattern.parse(text).text for text in urls)
         self.rules = {} if rules is None else dict(rules)
+        self._texts = None if texts is None else ReasonTexts.from_mapping(texts)
+        self.texts = None if self._texts is None else self._texts.to_mapping()
         self.folds = folds
         self._rules = Rules.from_mapping(self.rules)
         self._fitted: Trained | None = None
@@ -179,6 +186,7 @@ class RecommendPredictor:
             "weights": self.weights,
             "urls": list(self.urls),
             "rules": self.rules,
+            "texts": self.texts,
             "folds": self.folds,
         }
 
@@ -260,19 +268,24 @@ class RecommendPredictor:
         DeclinedError
             Where no row names an item, there are too few people or items, or no window is closed.
         ConfigurationError
-            Where `as_of` has no zone.
+            Where `as_of` has no zone, or an argument speaks of what the tables do not have.
         """
         from mlmarket.prediction.learner import one_thread
         from mlmarket.recommend.items import catalogue
         from mlmarket.recommend.learners import make
 
         known, origins = self._gate(market, as_of)
+        self.check(market, as_of=as_of)
         items, contacts = items_of(market), contacts_of(market, as_of)
         with one_thread():
             evidence = self._judge(market, known, origins, until=as_of)
-            learner = make(evidence.chosen, horizon=self.horizon, rules=self._rules)
+            learner = make(
+                evidence.chosen, horizon=self.horizon, rules=self._rules, texts=self._texts
+            )
             learner.fit(known, items, contacts, as_of=as_of)
-        self._fitted = Trained.of(learner, catalogue(known.items, items), evidence, as_of)
+        self._fitted = Trained.of(
+            learner, catalogue(known.items, items), evidence, as_of, zone=market.zone
+        )
         return self
 
     def backtest(self, market: "Market", *, origins: Sequence[datetime]) -> Evidence:
@@ -430,6 +443,38 @@ class RecommendPredictor:
             return error.in_short
         return ""
 
+    def check(self, market: "Market", *, as_of: datetime) -> None:
+        """Refuse rules, weights and addresses that the tables cannot answer, before anything is learned.
+
+        Parameters
+        ----------
+        market : Market
+            The tables.
+        as_of : datetime
+            When it would learn.
+
+        Raises
+        ------
+        ConfigurationError
+            With the item, category, column or type of event that is not there.
+        """
+        from mlmarket.recommend.night_check import check_rules, check_urls, check_weights_occur
+
+        require_market(market)
+        to_utc(as_of)
+        if not market.has("orders") and not market.has("events"):
+            return  # it will be declined
+        check_weights_occur(market, self.weights)
+        check_urls(market, self.urls, as_of=as_of, weights=self.weights)
+        if self.rules:
+            check_rules(
+                market,
+                self._rules,
+                as_of=as_of,
+                weights=weights_of(market, self.weights),
+                urls=self.urls,
+            )
+
     def save(self, folder: Path) -> None:
         """Write what was learned: ``card.json`` and the model's own files.
 
@@ -467,7 +512,7 @@ class RecommendPredictor:
         place = Path(folder)
         card = read_card(place, cls.__name__)
         model = cls(**card["parameters"])
-        model._fitted = Trained.restore(place, card, model._rules)
+        model._fitted = Trained.restore(place, card, model._rules, model._texts)
         return model
 
     def _require_fitted(self) -> Trained:

@@ -15,7 +15,15 @@ from mlmarket.market.time import to_utc
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["days", "days_of", "ids", "numbers_of", "occasions_back", "read_interactions"]
+__all__ = [
+    "days",
+    "days_of",
+    "ids",
+    "numbers_of",
+    "occasions_back",
+    "read_interactions",
+    "whole_numbers",
+]
 
 _ITEM: Final = "item_id"
 _ORDER: Final = "order"
@@ -23,6 +31,8 @@ _WEIGHT: Final = "weight"
 _BOUGHT: Final = "bought"
 _TABLE: Final = "interactions"
 _DAY_US: Final = 86_400_000_000
+_EXACT: Final = 2**53
+"""Above it, a float is no longer told from the next whole number."""
 
 
 def days(moment: datetime) -> float:
@@ -127,7 +137,7 @@ def ids(table: "pa.Table", column: str, *, name: str) -> "pa.StringArray":
     Returns
     -------
     pyarrow.StringArray
-        Whole numbers in digits.
+        Whole numbers in digits, also where they stand as floats: 17850.0 is ``"17850"``.
 
     Raises
     ------
@@ -137,6 +147,7 @@ def ids(table: "pa.Table", column: str, *, name: str) -> "pa.StringArray":
         Where one is missing.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.types as types
 
     values = _column(
@@ -144,12 +155,18 @@ def ids(table: "pa.Table", column: str, *, name: str) -> "pa.StringArray":
     )
     if types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
+    if types.is_floating(values.type):
+        values = whole_numbers(values)
     if not (types.is_integer(values.type) or _is_text(values.type) or types.is_null(values.type)):
         raise ConfigurationError(
             f"Column '{column}' of table '{name}' holds {values.type}, which is no id.",
-            "Ids are text or whole numbers, so that 7 and 7.0 are not two people.",
+            "Ids are text or whole numbers; other numbers are not told apart for sure.",
             f"convert it first, such as frame['{column}'].astype('Int64').astype(str).",
         )
+    if _is_text(values.type):
+        values = values.cast(pa.string())
+        blank = pc.equal(pc.utf8_trim_whitespace(values), "")
+        values = pc.if_else(blank, pa.scalar(None, values.type), values)
     if values.null_count:
         raise DataContractError(
             f"Table '{name}' has {values.null_count:,} of {len(values):,} rows without '{column}'.",
@@ -157,6 +174,33 @@ def ids(table: "pa.Table", column: str, *, name: str) -> "pa.StringArray":
             f"leave these rows out, such as frame.dropna(subset=['{column}']).",
         )
     return cast("pa.StringArray", values.cast(pa.string()))
+
+
+def whole_numbers(values: "pa.Array") -> "pa.Array":
+    """Return floats that are whole numbers as such; others stay what they are.
+
+    A column of whole numbers becomes one of floats as soon as a table with gaps is read.
+
+    Parameters
+    ----------
+    values : pyarrow.Array or pyarrow.ChunkedArray
+        Of floats.
+
+    Returns
+    -------
+    pyarrow.Array or pyarrow.ChunkedArray
+        Of int64 where every value that is there is finite and whole.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        whole = values.cast(pa.float64()).cast(pa.int64())
+    except pa.ArrowInvalid:  # it has fractions, or is not finite
+        return values
+    ends = pc.min_max(whole)
+    exact = all(abs(one.as_py() or 0) <= _EXACT for one in ends.values())
+    return whole if exact else values
 
 
 def _is_text(kind: "pa.DataType") -> bool:

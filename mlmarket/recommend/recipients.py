@@ -18,15 +18,15 @@ __all__ = ["as_item_frame", "asked_contacts", "contacts_table"]
 _TABLE = "contacts"
 
 
-def asked_contacts(asked: object, *, kind: IdKind) -> "pa.StringArray":
+def asked_contacts(asked: object, *, kind: IdKind | None = None) -> "pa.StringArray":
     """Return whom recommendations are asked for, in the order asked.
 
     Parameters
     ----------
     asked : sequence of str or int, pandas.DataFrame, polars.DataFrame or pyarrow.Table
         Ids, or a frame with ``contact_id``.
-    kind : IdKind
-        What ids of contacts are made of.
+    kind : IdKind, optional
+        What ids of contacts are made of; by default either will do.
 
     Returns
     -------
@@ -60,7 +60,8 @@ def asked_contacts(asked: object, *, kind: IdKind) -> "pa.StringArray":
                 "Recommendations are made for ids.",
                 f"pass a list of ids, or a frame with '{CONTACT_ID}'.",
             ) from error
-    kind.require(kind_of(table, CONTACT_ID, name=_TABLE))
+    if kind is not None:
+        kind.require(kind_of(table, CONTACT_ID, name=_TABLE))
     who = ids(table, CONTACT_ID, name=_TABLE)
     counts = pc.value_counts(who)
     twice = counts.filter(pc.greater(counts.field("counts"), 1))

@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,9 +55,9 @@ class Recommender:
     ----------
     horizon : str, default "30D"
         How far ahead a purchase counts where times are known; where only an order is, it is the next occasion.
-    rules : Rules, optional
-        Which items may be shown to whom; by default everything that is not known to be out of stock or
-        unpublished.
+    rules : Rules or mapping, optional
+        Which items may be shown to whom, also as plain values, see :meth:`Rules.from_mapping`; by default everything
+        that is not known to be out of stock or unpublished.
     ranker : {"auto", "lambdarank", "blend"}, default "auto"
         What orders candidates; by default trees where there are labels enough and they win on a later window, else
         weights of the generators.
@@ -65,8 +65,8 @@ class Recommender:
         Columns of contacts that say who is alike, such as ``("acquisition_source", "country")``: what is popular
         there comes first, in this order, for people of whom nothing else is known. Columns that are not there are
         passed over.
-    texts : ReasonTexts, optional
-        The words of reasons; by default English.
+    texts : ReasonTexts, mapping, str or Path, optional
+        The words of reasons, also as plain values or as the file that holds them; by default English.
     exploration : Exploration, optional
         Shows some recipients an item in one slot that hardly anybody has touched, drawn with a known chance; by
         default nothing is drawn.
@@ -102,10 +102,10 @@ class Recommender:
         self,
         *,
         horizon: str = "30D",
-        rules: Rules | None = None,
+        rules: Rules | Mapping[str, object] | None = None,
         ranker: Literal["auto", "lambdarank", "blend"] = "auto",
         segments: Sequence[str] = ("country",),
-        texts: ReasonTexts | None = None,
+        texts: ReasonTexts | Mapping[str, object] | str | Path | None = None,
         exploration: Exploration | None = None,
         workers: int | None = None,
         random_state: int = 0,
@@ -124,10 +124,10 @@ class Recommender:
                 "pass a whole number of at least 1, or leave it out.",
             )
         self.horizon = horizon
-        self.rules = rules
+        self.rules = _rules(rules)
         self.ranker: Literal["auto", "lambdarank", "blend"] = ranker
         self.segments = tuple([segments] if isinstance(segments, str) else segments)
-        self.texts = texts
+        self.texts = _texts(texts)
         self.exploration = exploration
         self.workers = workers
         self.random_state = random_state
@@ -319,8 +319,8 @@ class Recommender:
         exploration = parameters.pop("exploration")
         found = cls(
             **parameters,
-            rules=None if rules is None else Rules.from_mapping(rules),
-            texts=None if texts is None else ReasonTexts.from_mapping(texts),
+            rules=rules,
+            texts=texts,
             exploration=None if exploration is None else Exploration(**exploration),
         )
         found._learned = learned
@@ -432,6 +432,32 @@ class _Asked:
         """Answer for some of the contacts."""
         found = answered(self.counter, self.queue, first, last, allotment=self.allotment)
         return found.with_ids(*self.kinds)
+
+
+def _rules(rules: object) -> Rules | None:
+    if rules is None or isinstance(rules, Rules):
+        return rules
+    if isinstance(rules, Mapping):
+        return Rules.from_mapping(rules)
+    raise ConfigurationError(
+        f"'rules' is a {type(rules).__name__}.",
+        "Items would be shown that were meant to be left out.",
+        "pass Rules(…), or a mapping such as {'category_cap': 2}.",
+    )
+
+
+def _texts(texts: object) -> ReasonTexts | None:
+    if texts is None or isinstance(texts, ReasonTexts):
+        return texts
+    if isinstance(texts, Mapping):
+        return ReasonTexts.from_mapping(texts)
+    if isinstance(texts, str | Path):
+        return ReasonTexts.from_file(texts)
+    raise ConfigurationError(
+        f"'texts' is a {type(texts).__name__}.",
+        "Reasons would have no words.",
+        "pass ReasonTexts(…), a mapping as in ReasonTexts().to_mapping(), or the path of a file.",
+    )
 
 
 def _require_slots(k: object) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from mlmarket.errors import DataContractError
+from mlmarket.errors import ConfigurationError, DataContractError, nearest
 from mlmarket.market.frames import to_arrow
 from mlmarket.prediction.allocation import allocate
 from mlmarket.recommend.interactions import ITEM_ID
@@ -23,6 +23,8 @@ __all__ = ["Allotment", "allot", "read_stock"]
 
 _TABLE: Final = "stock"
 _PIECES: Final = "capacity"
+_COMPARED: Final = 5_000
+"""Items among which a near name is looked for: comparing names takes its time."""
 
 Codes = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
@@ -37,7 +39,7 @@ def read_stock(frame: object, items: "pa.StringArray") -> Floats:
     frame : pandas.DataFrame, polars.DataFrame or pyarrow.Table
         ``item_id, capacity``: whole numbers from 0.
     items : pyarrow.StringArray
-        The catalogue; what is said of other items is left out.
+        The catalogue.
 
     Returns
     -------
@@ -49,7 +51,7 @@ def read_stock(frame: object, items: "pa.StringArray") -> Floats:
     DataContractError
         Where a capacity is below 0, no whole number, or an item stands twice.
     ConfigurationError
-        Where a column is missing.
+        Where a column is missing, or an item is not in the catalogue.
     """
     import pyarrow.compute as pc
 
@@ -71,9 +73,19 @@ def read_stock(frame: object, items: "pa.StringArray") -> Floats:
             f"keep one row an item, such as frame.groupby('{ITEM_ID}', as_index=False).sum().",
         )
     place = pc.index_in(what, value_set=items)
-    known = place.is_valid().to_numpy(zero_copy_only=False)
+    if place.null_count:
+        example = what.filter(pc.is_null(place))[0].as_py()
+        known = items.slice(0, _COMPARED).to_pylist()
+        near = nearest(example, known)
+        raise ConfigurationError(
+            f"Table '{_TABLE}' names {place.null_count:,} items that the catalogue of {len(items):,} does not "
+            f"have, such as '{example}'.",
+            "The limit of an item that does not exist is not kept, and nobody would notice.",
+            (f"did you mean '{near}'? Otherwise " if near else "")
+            + "leave these rows out, or learn from a table of items that has them.",
+        )
     capacity = np.full(len(items), np.inf)
-    capacity[place.drop_null().to_numpy()] = pieces[known]
+    capacity[place.to_numpy()] = pieces
     return capacity
 
 

@@ -5,7 +5,7 @@ import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlmarket.recommend.plain import PlainRecommender
+    from mlmarket.recommend.reasons import ReasonTexts
     from mlmarket.recommend.recommender import Recommender
     from mlmarket.recommend.rules import Rules
 
@@ -59,6 +60,8 @@ class Trained:
         items: "pa.StringArray",
         evidence: Evidence,
         as_of: datetime,
+        *,
+        zone: tzinfo,
     ) -> "Trained":
         """Return what was learned, with its version.
 
@@ -72,6 +75,8 @@ class Trained:
             What backs it.
         as_of : datetime
             When it was trained.
+        zone : tzinfo
+            The business's: the version begins with the date there.
 
         Returns
         -------
@@ -81,7 +86,7 @@ class Trained:
         with tempfile.TemporaryDirectory() as name:
             files = _write(learner, items, Path(name))
         digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:8]
-        version = f"{as_of.astimezone(UTC):%Y-%m-%d}-{evidence.chosen}-{digest}"
+        version = f"{as_of.astimezone(zone):%Y-%m-%d}-{evidence.chosen}-{digest}"
         return cls(learner, items, evidence, as_of, files, version)
 
     def save(self, folder: Path) -> None:
@@ -95,7 +100,13 @@ class Trained:
         _write(self.learner, self.items, folder)
 
     @classmethod
-    def restore(cls, folder: Path, card: Mapping[str, Any], rules: "Rules") -> "Trained":
+    def restore(
+        cls,
+        folder: Path,
+        card: Mapping[str, Any],
+        rules: "Rules",
+        texts: "ReasonTexts | None",
+    ) -> "Trained":
         """Read what :meth:`save` wrote.
 
         Parameters
@@ -106,6 +117,8 @@ class Trained:
             What the predictor wrote beside it.
         rules : Rules
             Which items may be shown to whom.
+        texts : ReasonTexts or None
+            The words of reasons.
 
         Returns
         -------
@@ -125,7 +138,7 @@ class Trained:
             if not (folder / name).is_file() or digest_of_file(folder / name) != digest:
                 raise changed_model(folder)
         return cls(
-            read(card["learner"], folder / _LEARNED, rules=rules),
+            read(card["learner"], folder / _LEARNED, rules=rules, texts=texts),
             pa.array(json.loads((folder / _CATALOGUE).read_text(encoding="utf-8")), pa.string()),
             Evidence.from_dict(card["evidence"]),
             datetime.fromisoformat(card["as_of"]),

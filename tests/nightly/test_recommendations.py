@@ -74,6 +74,24 @@ def ready(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("command", ["check", "nightly"])
+def test_a_slip_in_a_rule_is_found_before_anything_is_trained(
+    ready: Path, tmp_path: Path, command: str
+) -> None:
+    folder = tmp_path / "shop"
+    shutil.copytree(ready, folder)
+    config = folder / "mlmarket.toml"
+    text = config.read_text(encoding="utf-8").replace('["I0001"]', '["I00O1"]')
+    config.write_text(text, encoding="utf-8")
+    told = CliRunner().invoke(
+        cli.app, [command, "--config", str(config), "--date", DAY.isoformat()]
+    )
+    assert isinstance(told.exception, ConfigurationError), told.output
+    assert told.exception.exit_code == 2
+    assert "'blocked_items' names 1 item" in told.exception.what
+    assert not (folder / "models").exists()
+
+
 @pytest.fixture(scope="module")
 def night(ready: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return that shop after a night from the command line."""

@@ -1,5 +1,6 @@
 """A configuration says what it means, or is refused with the near name."""
 
+import json
 from datetime import date
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from mlmarket.errors import ConfigurationError
 from mlmarket.features import first_touch
 from mlmarket.nightly import NightSettings, load_settings, open_night
+from mlmarket.nightly.models import predictors_of
+from mlmarket.recommend import ReasonTexts
 
 DECLARED = '[features.young]\noperation = "first_touch"\nof = "order"\n'
 
@@ -15,6 +18,23 @@ DECLARED = '[features.young]\noperation = "first_touch"\nof = "order"\n'
 def read(folder: Path, text: str) -> NightSettings:
     (folder / "mlmarket.toml").write_text(text, encoding="utf-8")
     return load_settings(folder / "mlmarket.toml")
+
+
+def test_the_words_of_reasons_are_read_from_beside_the_configuration(tmp_path: Path) -> None:
+    asked = '[predict.recommend]\ntexts = "reasons.de.yaml"\n'
+    with pytest.raises(ConfigurationError, match=r"names the file 'reasons\.de\.yaml'"):
+        read(tmp_path, asked)
+    words = ReasonTexts().to_mapping()
+    file = tmp_path / "reasons.de.yaml"
+    file.write_text(json.dumps(words), encoding="utf-8")
+    before = read(tmp_path, asked)
+    assert before.predict["recommend"].texts == words
+    words["texts"]["new"] = "neu bei uns"
+    file.write_text(json.dumps(words), encoding="utf-8")
+    after = read(tmp_path, asked)
+    assert after.fingerprint() != before.fingerprint()
+    (predictor,) = [one for one in predictors_of(after) if one.name == "recommend"]
+    assert predictor.parameters["texts"] == words
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from mlmarket.errors import ConfigurationError
+from mlmarket.errors import ConfigurationError, DataContractError
 from mlmarket.recommend.due import DueItems
 from mlmarket.recommend.identity import IdKind
 
@@ -80,3 +80,10 @@ def test_what_is_due_much_later_is_left_out():
         [True, False, False, False],
         [False, True, False, False],
     ]
+
+
+@pytest.mark.parametrize("chance", [-0.1, 1.5, 70.0])
+def test_a_probability_that_is_none_is_refused(chance):
+    with pytest.raises(DataContractError, match=f"{chance:g} of contact 'a'") as told:
+        DueItems.read(frame(probability=[0.5, 0.2, chance, None]), ITEMS)
+    assert len(str(told.value).splitlines()) == 3

@@ -115,6 +115,18 @@ def test_an_item_without_facts_is_shown_by_its_id():
     assert gallery(strange, INTERACTIONS, FACTS).cards[0].items[0].title == "i9"
 
 
+@pytest.mark.parametrize("contacts", [[2, 10], pd.Series([2, 10]), pa.array(["2", "10"])])
+def test_people_are_named_in_any_list_also_by_number(contacts):
+    long = LONG.iloc[:2].assign(contact_id=[10, 2])
+    shown = gallery(long, INTERACTIONS, FACTS, contacts=contacts)
+    assert [card.contact_id for card in shown.cards] == ["2", "10"]
+
+
+def test_a_name_in_place_of_a_list_is_refused():
+    with pytest.raises(ConfigurationError, match="letter by letter"):
+        gallery(LONG, INTERACTIONS, FACTS, contacts="ab")
+
+
 def test_people_without_recommendations_are_refused():
     with pytest.raises(
         ConfigurationError, match="1 of 2 contacts have no recommendation, such as 'q'"

@@ -15,6 +15,7 @@ from mlmarket.prediction import BatchPredictor, DeclinedError, TakesDue
 from mlmarket.prediction.buckets import Roll
 from mlmarket.recommend import RecommendPredictor
 from mlmarket.recommend.judging import CHALLENGER
+from mlmarket.recommend.reasons import ReasonTexts
 
 NIGHT = datetime(2026, 6, 1, tzinfo=UTC)
 ITEMS = 24
@@ -83,6 +84,7 @@ def test_what_follows_is_found_and_beats_what_was_had_most_often(fitted, shop):
     assert evidence.chosen == CHALLENGER
     assert evidence.metric == "ndcg_loss"
     assert evidence.gain.low > 0.2
+    assert "its lists are better (NDCG@10 +" in evidence.verdict
     models = set(evidence.to_frame()["model"])
     assert models == {"recommender", "personal_frequency", "popularity"}
     assert evidence.summary()["ndcg_loss"].is_monotonic_increasing
@@ -117,6 +119,17 @@ def test_where_everybody_comes_back_the_rule_answers_and_says_so():
     chance = frame["rec_probability"]
     assert np.isnan(chance["new"])
     assert (frame["rec_1_reason"].drop(index="new")[expected != "i05"] == "you had it before").all()
+
+
+def test_the_evidence_counts_who_was_judged_and_who_took_anything():
+    gone = NIGHT - timedelta(days=70)
+    found = [
+        row
+        for row in rows(150, loyal=True)
+        if row["contact_id"] < "c100" or row["ordered_at"] < gone
+    ]
+    fitted = RecommendPredictor(2, folds=1).fit(market(found), as_of=NIGHT)
+    assert (fitted.evidence_.rows, fitted.evidence_.positives) == (150, 100)
 
 
 def test_chances_are_judged_on_people_drawn_from_everybody(monkeypatch):
@@ -292,3 +305,67 @@ def test_the_rules_of_a_night_know_consents_and_carts():
     with_cart = model.predict(market(found, consents=said, items=items, events=cart), as_of=NIGHT)
     assert item in shown.items.column("item_id").to_pylist()[:3]
     assert item not in with_cart.items.column("item_id").to_pylist()[:3]
+
+
+EVENTS = pa.table(
+    {
+        "event_id": ["e1", "e2"],
+        "contact_id": ["c000", "c001"],
+        "event_type": ["page_view", "add_to_cart"],
+        "occurred_at": pa.array([NIGHT - timedelta(days=3)] * 2, TIME),
+        "url": ["https://shop.example/p/i01", None],
+        "item_id": pa.array([None, "i02"], pa.string()),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ({"rules": {"blocked_items": ["I7"]}}, "'blocked_items' names 1 item"),
+        ({"rules": {"pinned": {"i99": 1}}}, "(?s)'pinned' names 1 item.*'i99'"),
+        ({"rules": {"blocked_categories": ["cups"]}}, "'blocked_categories' names 'cups'"),
+        ({"rules": {"category_cap": 2}}, "no item has one"),
+        ({"rules": {"sold_in": "markets"}}, "no column 'markets'"),
+        ({"rules": {"consent": "email"}}, "no column 'topic'"),
+        ({"rules": {"eligible": "pric > 5"}}, "'price'"),
+        ({"weights": {"order": 1.0, "add_to_crat": 0.3}}, "(?s)'add_to_crat'.*'add_to_cart'"),
+        ({"urls": ["/p/{item_id}"]}, "0 addresses were looked at"),
+        (
+            {"urls": ["/blog/{item_id}"], "weights": {"order": 1.0, "page_view": 0.1}},
+            "None of 1 addresses looked at fits",
+        ),
+    ],
+)
+def test_what_the_tables_cannot_answer_is_refused_before_anything_is_learned(arguments, what):
+    shop = market(rows(60, loyal=False), events=EVENTS)
+    predictor = RecommendPredictor(**arguments)
+    for ask in (predictor.check, predictor.fit):
+        with pytest.raises(ConfigurationError, match=what) as told:
+            ask(shop, as_of=NIGHT)
+        assert "\nFix: " in str(told.value)
+
+
+def test_what_the_tables_can_answer_passes(shop):
+    fine = {"rules": {"blocked_items": ["i07"], "eligible": "price > 5"}}
+    RecommendPredictor(**fine).check(shop, as_of=NIGHT)
+    seen = market(rows(60, loyal=False), events=EVENTS)
+    RecommendPredictor(urls=["/p/{item_id}"], weights={"order": 1.0, "page_view": 0.1}).check(
+        seen, as_of=NIGHT
+    )
+    gone = market(rows(60, loyal=False), items=FACTS.slice(0, 20))
+    RecommendPredictor(rules={"blocked_items": ["i22"]}).check(gone, as_of=NIGHT)
+
+
+def test_the_words_of_reasons_can_be_those_of_a_team_and_are_kept(tmp_path):
+    words = ReasonTexts().to_mapping()
+    words["texts"] |= {"again": "schon einmal gekauft", "popular": "gerade beliebt"}
+    found, late = rows(60, loyal=True), NIGHT.replace(hour=22)
+    shop = Market.from_tables(orders=table(found), items=FACTS, timezone="Europe/Berlin")
+    fitted = RecommendPredictor(2, folds=1, texts=words).fit(shop, as_of=late)
+    assert fitted.version_.startswith("2026-06-02-")
+    fitted.save(tmp_path)
+    kept = RecommendPredictor.load(tmp_path)
+    assert kept.parameters == fitted.parameters
+    said = set(kept.predict(shop, as_of=late).items.column("reason").to_pylist())
+    assert said == {"schon einmal gekauft", "gerade beliebt"}

@@ -1,5 +1,6 @@
 """Everybody gets k items that may be shown, or fewer and why."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -338,12 +339,27 @@ def test_a_long_history_is_answered(fitted):
         (lambda *_: Recommender(ranker="tree"), ConfigurationError, "no ranker"),
         (lambda *_: Recommender(workers=0), ConfigurationError, "workers"),
         (lambda *_: Recommender(horizon="soon"), ConfigurationError, "soon"),
+        (lambda *_: Recommender(rules=[1]), ConfigurationError, "'rules' is a list"),
+        (lambda *_: Recommender(rules={"cap": 1}), ConfigurationError, "no rule 'cap'"),
+        (lambda *_: Recommender(texts=7), ConfigurationError, "'texts' is a int"),
+        (lambda *_: Recommender(texts="words.ini"), ConfigurationError, "neither TOML nor YAML"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_three_lines(fitted, shop, call, error, words):
     with pytest.raises(error, match=words) as told:
         call(fitted, shop)
     assert len(str(told.value).splitlines()) == 3
+
+
+def test_rules_and_words_are_read_from_plain_values_and_files(tmp_path):
+    words = ReasonTexts().to_mapping()
+    words["texts"]["new"] = "neu bei uns"
+    file = tmp_path / "reasons.yaml"
+    file.write_text(json.dumps(words), encoding="utf-8")
+    from_values = Recommender(rules={"category_cap": 2}, texts=words)
+    from_file = Recommender(rules=Rules(category_cap=2), texts=file)
+    assert from_values.parameters == from_file.parameters
+    assert from_file.texts.texts["new"] == "neu bei uns"
 
 
 def test_nothing_is_recommended_before_anything_is_learned():

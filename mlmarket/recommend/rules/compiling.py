@@ -185,6 +185,13 @@ def _consents(
 def _caps(rules: Rules, facts: ItemFacts) -> tuple[Codes, Codes]:
     names = facts.categories.to_pylist()
     cap = np.full(len(names) + 1, -1, np.int32)
+    asked = "category_caps" if rules.category_caps else "category_cap"
+    if not names and (rules.category_caps or rules.category_cap is not None):
+        raise ConfigurationError(
+            f"The rule '{asked}' counts items by category, and no item has one.",
+            "All items would count as one category, and slots would stay empty.",
+            "pass items with 'category', or leave the rule out.",
+        )
     if rules.category_cap is not None:
         cap[:] = rules.category_cap
     for name, most in rules.category_caps.items():

@@ -56,7 +56,12 @@ def likeness_of(facts: ItemFacts, columns: tuple[str, ...]) -> Likeness:
     starts, words = [], []
     offset = 0
     for name in columns:
-        require_column(facts, name, rule="similar_by")
+        require_column(
+            facts,
+            name,
+            rule="similar_by",
+            why="Without it nobody could tell which items are alike.",
+        )
         start, word = split_words(facts, name)[:2]
         starts.append(start + offset)
         words.append(word)

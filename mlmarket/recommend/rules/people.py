@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from mlmarket.errors import ConfigurationError, DataContractError, suggestion
 from mlmarket.market.columns import CONTACT_ID, OCCURRED_AT
+from mlmarket.recommend.identity import kind_of
 from mlmarket.recommend.interactions import ITEM_ID
 from mlmarket.recommend.rules.directory import Directory, Pairs
 from mlmarket.recommend.rules.tables import RuleTables, Unknown, read_table, times_of
@@ -178,9 +179,8 @@ def _needed(name: str) -> tuple[str, ...]:
 
 
 def _is_whole(table: "pa.Table", column: str) -> bool:
-    import pyarrow.types as types
-
-    return bool(types.is_integer(table.schema.field(column).type))
+    kind = kind_of(table, column, name=column)
+    return kind is not None and kind.integer
 
 
 def _require_known(

@@ -3,6 +3,7 @@
 Each question about the catalogue is asked once, of all items. What is not known is not allowed.
 """
 
+import difflib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final
@@ -23,6 +24,7 @@ Numbers = npt.NDArray[np.float64]
 
 _DAY: Final = timedelta(days=1)
 _STOCK: Final = "stock"
+_NEAR: Final = 0.75
 
 
 def item_permits(
@@ -149,7 +151,9 @@ def column(facts: ItemFacts, name: str, *, rule: str) -> "Numbers":
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
-def require_column(facts: ItemFacts, name: str, *, rule: str) -> None:
+def require_column(
+    facts: ItemFacts, name: str, *, rule: str, why: str = "Without it no item could be allowed."
+) -> None:
     """Refuse a rule about a column that the items do not have.
 
     Parameters
@@ -158,6 +162,8 @@ def require_column(facts: ItemFacts, name: str, *, rule: str) -> None:
         The catalogue.
     name, rule : str
         The column, and who asks for it.
+    why : str, optional
+        What would be wrong without it.
 
     Raises
     ------
@@ -167,9 +173,17 @@ def require_column(facts: ItemFacts, name: str, *, rule: str) -> None:
     if name not in facts.table.column_names:
         raise ConfigurationError(
             f"Table 'items' has no column '{name}', which the rule '{rule}' asks for.",
-            "Without it no item could be allowed.",
-            suggestion(name, facts.table.column_names),
+            why,
+            _near_column(name, facts.table.column_names),
         )
+
+
+def _near_column(name: str, columns: list[str]) -> str:
+    """Return the column that was meant; only a slip of the pen is near: 'topic' is no 'price'."""
+    close = difflib.get_close_matches(name.casefold(), columns, n=1, cutoff=_NEAR)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"add the column '{name}' to the items, or leave the rule out."
 
 
 def _of(rules: Rules, end: int) -> float:

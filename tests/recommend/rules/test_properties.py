@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mlmarket.recommend import Interactions, ItemFacts
@@ -96,6 +96,8 @@ def rules_of(draw):
 
 
 def compiled(shop, rules):
+    categories = shop.table.column("category")
+    assume(rules.category_cap is None or categories.null_count < len(categories))
     days = [
         {
             "contact_id": f"c-{who}",

@@ -128,7 +128,10 @@ def test_two_pins_at_one_rank_of_one_contact_are_refused():
         (Rules(sold_in="contries"), "no column 'contries'"),
         (Rules(consent="email"), "no column 'topic'"),
         (Rules(maximum_age="30D"), "no as_of"),
-        (Rules(diversity=0.5, similar_by=("colour",)), "no column 'colour'"),
+        (
+            Rules(diversity=0.5, similar_by=("colour",)),
+            "(?s)no column 'colour'.*which items are alike.*add the column 'colour'",
+        ),
         (Rules(blocked_categories=("cup",)), "did you mean 'cups'"),
         (Rules(category_caps={"cup": 1}), "did you mean 'cups'"),
     ],
@@ -136,6 +139,20 @@ def test_two_pins_at_one_rank_of_one_contact_are_refused():
 def test_a_rule_about_what_is_not_there_is_refused(rules, words):
     with pytest.raises(ConfigurationError, match=words):
         rules.compile(facts(category=["cups", "pots", None, "cups"]))
+
+
+@pytest.mark.parametrize("rules", [Rules(category_cap=2), Rules(category_caps={"cups": 1})])
+def test_a_cap_by_category_needs_categories(rules):
+    with pytest.raises(ConfigurationError, match="no item has one") as told:
+        rules.compile(facts())
+    assert len(str(told.value).splitlines()) == 3
+    rules.compile(facts(category=["cups", None, None, None]))
+
+
+def test_a_column_that_is_only_spelt_a_little_alike_is_not_suggested():
+    with pytest.raises(ConfigurationError, match="add the column 'topic'") as told:
+        Rules(consent="email").compile(facts())
+    assert "mean" not in str(told.value)
 
 
 def test_oversold_and_unknown_stock_is_no_stock():
