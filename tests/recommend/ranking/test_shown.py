@@ -248,7 +248,7 @@ def test_lists_of_before_the_first_window_and_after_tonight_change_nothing(  # t
     bought_and_shown,
 ) -> None:
     bought, shown = bought_and_shown
-    inside = shown[shown["shown_at"] >= THEN - timedelta(days=90)]
+    inside = shown[shown["shown_at"] >= THEN - timedelta(days=150)]
     later = shown.assign(shown_at=shown["shown_at"] + timedelta(days=365))
     every = pd.concat([shown, later]).sample(frac=1.0, random_state=3)
     one, other, plain = (taught(bought, slots) for slots in (inside, every, None))
