@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Final, cast
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +20,8 @@ Numbers = npt.NDArray[np.float64]
 
 LIMIT: Final = 5_000
 """Items up to which a dense matrix of items and items is solved: 200 MB, and time grows with the cube."""
+
+_TILE: Final = 64
 
 
 class LargeCatalogueError(ConfigurationError):
@@ -129,8 +132,22 @@ def inverse(matrix: Numbers) -> Numbers:
         return matrix
     factor, _ = lapack.dpotrf(matrix.T, lower=1, overwrite_a=1)
     half, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
-    whole = np.tril(half)
-    return cast("Numbers", whole + np.tril(half, -1).T)
+    whole = cast("Numbers", half.T)  # rows stand together in memory; their upper right is known
+    _mirror(whole)
+    return whole
+
+
+def _mirror_upper(matrix: Numbers) -> None:
+    """Write the upper right of a square matrix to its lower left, tile by tile."""
+    size = len(matrix)
+    for top in range(0, size, _TILE):
+        for left in range(top, size, _TILE):
+            for row in range(top, min(top + _TILE, size)):
+                for column in range(max(left, row + 1), min(left + _TILE, size)):
+                    matrix[column, row] = matrix[row, column]
+
+
+_mirror = numba.njit(cache=True, nogil=True, error_model="numpy")(_mirror_upper)
 
 
 def strongest(weights: Numbers, most: int) -> Neighbourhood:
