@@ -72,7 +72,7 @@ def check_weights_occur(market: "Market", weights: Mapping[str, float] | None) -
     market : Market
         The tables.
     weights : mapping of str to float or None
-        What was asked for.
+        What was asked for; where there is no table of events, they count once there is one.
 
     Raises
     ------
@@ -80,21 +80,16 @@ def check_weights_occur(market: "Market", weights: Mapping[str, float] | None) -
         With the type that was probably meant.
     """
     asked = sorted(set(weights or ()) - {"order"})
-    if not asked:
-        return
-    types: list[str] = []
-    if market.has("events"):
-        found = market.table("events").select("event_type").distinct().to_pyarrow()
-        types = [one for one in found.column("event_type").to_pylist() if one is not None]
+    if not asked or not market.has("events"):
+        return  # without events, weights of theirs are said for later
+    found = market.table("events").select("event_type").distinct().to_pyarrow()
+    types = [one for one in found.column("event_type").to_pylist() if one is not None]
     for kind in asked:
         if kind not in types:
             raise ConfigurationError(
-                f"'weights' names '{kind}', which no event is of"
-                + ("." if types else ": there are no events."),
+                f"'weights' names '{kind}', which no event is of.",
                 "It was meant to count as interest, and would never do.",
-                f"{suggestion(kind, types)} Or leave '{kind}' out."
-                if types
-                else f"add the table of events, or leave '{kind}' out.",
+                f"{suggestion(kind, types)} Or leave '{kind}' out.",
             )
 
 
