@@ -17,7 +17,7 @@ from mlmarket.market.columns import CONTACT_ID
 from mlmarket.recommend.explaining import Causes, causes_of, reason_table
 from mlmarket.recommend.fallbacks import Fallbacks
 from mlmarket.recommend.fitting import Segments
-from mlmarket.recommend.histories import histories_of
+from mlmarket.recommend.histories import histories_at, places_in
 from mlmarket.recommend.interactions import ITEM_ID, Interactions
 from mlmarket.recommend.items import ItemFacts
 from mlmarket.recommend.ranking.ranked import Ranked
@@ -112,15 +112,24 @@ class Queue:
         Of them and of others.
     workers : int
         Threads.
+    place : ndarray of int64, shape (contacts,)
+        Where each stands in the histories; -1 for those never seen.
     """
 
     contacts: "pa.StringArray"
     histories: Interactions
     workers: int
+    place: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, contacts: "pa.StringArray", histories: Interactions, workers: int) -> "Queue":
+        """Return a queue; everybody's place is looked up once, not once for every chunk."""
+        return cls(contacts, histories, workers, places_in(contacts, histories))
 
     def chunk(self, first: int) -> Interactions:
         """Return the histories of the recipients from a place on."""
-        return histories_of(self.contacts.slice(first, _CHUNK), self.histories)
+        contacts = self.contacts.slice(first, _CHUNK)
+        return histories_at(contacts, self.place[first : first + len(contacts)], self.histories)
 
     def each(self, work: "Callable[[int], T]", first: int, last: int) -> "list[T]":
         """Return what some work gives for each chunk between two places, in order."""

@@ -13,6 +13,7 @@ from mlmarket.market.columns import CONTACT_ID
 from mlmarket.market.frames import to_arrow
 from mlmarket.recommend.identity import IdKind, kind_of
 from mlmarket.recommend.interactions import ITEM_ID
+from mlmarket.recommend.places import places_among
 from mlmarket.recommend.reading import ids
 
 if TYPE_CHECKING:
@@ -141,21 +142,20 @@ class DueItems:
         probability : ndarray of float32, shape (recipients, m)
             NaN where nothing is known.
         """
-        import pyarrow.compute as pc
-
         date = np.full(item.shape, np.datetime64("NaT", "D"))
         probability = np.full(item.shape, np.nan, dtype=np.float32)
         if not len(self.item):
             return date, probability
-        found = pc.index_in(contacts, value_set=self.contacts).fill_null(-1)
-        place = found.to_numpy(zero_copy_only=False).astype(np.int64)[:, None]
+        owner, row = self._rows_of(contacts)
+        if not len(row):
+            return date, probability
         size = max(int(self.item.max()), int(item.max(initial=0))) + 1
-        owner = np.repeat(np.arange(len(self.contacts), dtype=np.int64), np.diff(self.start))
-        key = owner * size + self.item
-        asked = place * size + item
+        key = owner * size + self.item[row]
+        asked = np.arange(len(contacts), dtype=np.int64)[:, None] * size + item
         at = np.searchsorted(key, asked).clip(max=len(key) - 1)
-        hit = (key[at] == asked) & (place >= 0) & (item >= 0)
-        date[hit], probability[hit] = self.date[at[hit]], self.probability[at[hit]]
+        hit = (key[at] == asked) & (item >= 0)
+        found = row[at[hit]]
+        date[hit], probability[hit] = self.date[found], self.probability[found]
         return date, probability
 
     def mask(self, contacts: "pa.StringArray", items: int) -> npt.NDArray[np.bool_]:
@@ -173,16 +173,21 @@ class DueItems:
         ndarray of bool, shape (recipients, items)
             True where something is known of the pair.
         """
-        import pyarrow.compute as pc
-
         flags = np.zeros((len(contacts), items), dtype=np.bool_)
-        found = pc.index_in(contacts, value_set=self.contacts)
-        known = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))
-        place = found.drop_null().to_numpy()
-        count = np.diff(self.start)[place]
-        rows = np.repeat(self.start[:-1][place] - np.cumsum(count) + count, count)
-        flags[np.repeat(known, count), self.item[rows + np.arange(len(rows))]] = True
+        owner, row = self._rows_of(contacts)
+        flags[owner, self.item[row]] = True
         return flags
+
+    def _rows_of(
+        self, contacts: "pa.StringArray"
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the rows about some contacts, and which of these contacts each is about."""
+        place = places_among(contacts, self.contacts)
+        known = np.flatnonzero(place >= 0)
+        begin = self.start[place[known]]
+        count = self.start[place[known] + 1] - begin
+        rows = np.repeat(begin - np.cumsum(count) + count, count)
+        return np.repeat(known, count), rows + np.arange(len(rows))
 
 
 def _read(table: "pa.Table", column: str, kind: "pa.DataType") -> "pa.Array | None":

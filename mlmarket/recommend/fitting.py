@@ -13,6 +13,7 @@ from mlmarket.market.frames import to_arrow
 from mlmarket.recommend.identity import IdKind, kind_of
 from mlmarket.recommend.interactions import ITEM_ID, Interactions
 from mlmarket.recommend.items import ItemFacts, catalogue
+from mlmarket.recommend.places import places_among
 from mlmarket.recommend.reading import days
 from mlmarket.recommend.recipients import contacts_table
 
@@ -163,7 +164,7 @@ class Segments:
     names : pyarrow.StringArray
         The segments, ascending.
     contacts : pyarrow.StringArray
-        Whose segment is known.
+        Whose segment is known, ascending.
     code : ndarray of int32, shape (contacts,)
         Place in `names`; -1 where missing.
     """
@@ -203,16 +204,13 @@ class Segments:
             names = pc.unique(told.drop_null())
             names = names.take(pc.sort_indices(names))
         code = pc.index_in(told, value_set=names).fill_null(-1).to_numpy(zero_copy_only=False)
-        who = contacts.column(CONTACT_ID).combine_chunks()
-        return cls(names, who, code.astype(np.int32))
+        who = contacts.column(CONTACT_ID).cast(pa.string()).combine_chunks()
+        order = pc.sort_indices(who)
+        return cls(names, who.take(order), code.astype(np.int32)[order.to_numpy()])
 
     def of_contacts(self, contacts: "pa.StringArray") -> npt.NDArray[np.int32]:
         """Return the segment of each contact; -1 where it is not known."""
-        import pyarrow.compute as pc
-
-        if not len(self.contacts):
-            return np.full(len(contacts), -1, dtype=np.int32)
-        place = pc.index_in(contacts, value_set=self.contacts).fill_null(len(self.contacts))
+        place = places_among(contacts, self.contacts)
         padded: npt.NDArray[np.int32] = np.append(self.code, np.int32(-1))
-        found: npt.NDArray[np.int32] = padded[place.to_numpy(zero_copy_only=False)]
+        found: npt.NDArray[np.int32] = padded[place]
         return found

@@ -12,7 +12,7 @@ from mlmarket.recommend.interactions import Interactions
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["histories_of", "joined"]
+__all__ = ["histories_at", "histories_of", "joined", "places_in"]
 
 
 def joined(known: Interactions, fresh: Interactions) -> Interactions:
@@ -92,15 +92,55 @@ def histories_of(contacts: "pa.StringArray", known: Interactions) -> Interaction
     Interactions
         One for each of `contacts`.
     """
+    return histories_at(contacts, places_in(contacts, known), known)
+
+
+def places_in(contacts: "pa.StringArray", known: Interactions) -> npt.NDArray[np.int64]:
+    """Return where contacts stand in histories.
+
+    Parameters
+    ----------
+    contacts : pyarrow.StringArray
+        Whose.
+    known : Interactions
+        Histories.
+
+    Returns
+    -------
+    ndarray of int64, shape (contacts,)
+        -1 for those never seen.
+    """
     import pyarrow.compute as pc
 
-    found = pc.index_in(contacts, value_set=known.contacts)
-    seen = found.is_valid().to_numpy(zero_copy_only=False)
-    place = found.fill_null(0).to_numpy(zero_copy_only=False)
+    found = pc.index_in(contacts, value_set=known.contacts).fill_null(-1)
+    places: npt.NDArray[np.int64] = found.to_numpy(zero_copy_only=False).astype(np.int64)
+    return places
+
+
+def histories_at(
+    contacts: "pa.StringArray", place: npt.NDArray[np.int64], known: Interactions
+) -> Interactions:
+    """Return the histories of contacts whose places are known.
+
+    Parameters
+    ----------
+    contacts : pyarrow.StringArray
+        Whose.
+    place : ndarray of int64, shape (contacts,)
+        From :func:`places_in`.
+    known : Interactions
+        Histories.
+
+    Returns
+    -------
+    Interactions
+        One for each of `contacts`.
+    """
     if not len(known.contacts):
         none = known.start[:1]
         return replace(known, contacts=contacts, start=np.repeat(none, len(contacts) + 1))
-    lengths = np.where(seen, np.diff(known.start)[place], 0)
+    seen, place = place >= 0, np.maximum(place, 0)
+    lengths = np.where(seen, known.start[place + 1] - known.start[place], 0)
     start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     rows = np.arange(start[-1]) + np.repeat(known.start[:-1][place] - start[:-1], lengths)
     return replace(

@@ -398,7 +398,7 @@ class Recommender:
             weight=cold_items(learned.histories),
             night=(as_of or learned.as_of or _NO_NIGHT).date(),
         )
-        queue = Queue(people, histories, self.workers or os.cpu_count() or 1)
+        queue = Queue.of(people, histories, self.workers or os.cpu_count() or 1)
         allotment = None
         if "stock" in tonight:
             capacity = read_stock(tonight["stock"], learned.facts.ids)
