@@ -12,7 +12,7 @@ CONSUMABLES = 10
 
 @pytest.fixture(scope="module")
 def ranked(simulated):
-    shop = simulated(1500, now=360.0, seed=3).before(300.0)
+    shop = simulated(800, now=360.0, seed=3).before(300.0)
     facts = ItemFacts.from_frame(None, shop.items)
     model = RankingModel(
         generators=standard_generators(shop, facts),
