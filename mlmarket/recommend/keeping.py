@@ -140,18 +140,26 @@ def read_kept(folder: Path, kind: str) -> tuple[Learned, dict[str, Any]]:
     ConfigurationError
         Where there is none, it is of another class, or its files were changed.
     """
-    import pyarrow.parquet as pq
-
     card = read_card(folder, kind)
     for name, digest in card["files"].items():
         if not (folder / name).exists() or digest_of_file(folder / name) != digest:
             raise changed_model(folder)
+    as_of = card["as_of"]
+    try:
+        learned = _read_learned(folder, None if as_of is None else datetime.fromisoformat(as_of))
+    except (KeyError, TypeError) as error:  # another version of the package kept other things
+        raise changed_model(folder) from error
+    return learned, card["parameters"]
+
+
+def _read_learned(folder: Path, as_of: datetime | None) -> Learned:
+    import pyarrow.parquet as pq
+
     state = read_state(folder, _MODEL)
     table = pq.read_table(folder / _ITEMS)
     facts = ItemFacts(table.column(ITEM_ID).combine_chunks(), table)
     contacts = folder / _CONTACTS
-    as_of = card["as_of"]
-    learned = Learned(
+    return Learned(
         model=model_from_state(state["ranking"]),
         fallbacks=Fallbacks.from_state(state["fallbacks"]),
         probability=_probability(state["probability"]),
@@ -160,9 +168,8 @@ def read_kept(folder: Path, kind: str) -> tuple[Learned, dict[str, Any]]:
         contacts=pq.read_table(contacts) if contacts.exists() else None,
         segments={column: _texts(names) for column, names in state["segments"]},
         kinds=_kinds(state["kinds"]),
-        as_of=None if as_of is None else datetime.fromisoformat(as_of),
+        as_of=as_of,
     )
-    return learned, card["parameters"]
 
 
 def version_of(learned: Learned) -> str:

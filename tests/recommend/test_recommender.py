@@ -1,5 +1,6 @@
 """Everybody gets k items that may be shown, or fewer and why."""
 
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -453,3 +454,17 @@ def test_a_few_are_shown_something_new_with_a_known_chance(shop):
     later = model.recommend(k=3, as_of=NIGHT + timedelta(days=1)).to_frame()
     again = later[later["source"] == "exploration"]
     assert set(again["contact_id"]) != set(drawn["contact_id"])
+
+
+def test_a_model_that_another_version_kept_is_refused_in_words(fitted, tmp_path):
+    fitted.save(tmp_path)
+    model, card = (
+        json.loads((tmp_path / name).read_text()) for name in ("model.json", "card.json")
+    )
+    del model["ranking"]["learned"]["own"]
+    text = json.dumps(model)
+    (tmp_path / "model.json").write_text(text)
+    card["files"]["model.json"] = hashlib.sha256(text.encode()).hexdigest()
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ConfigurationError, match="train it again"):
+        Recommender.load(tmp_path)

@@ -331,7 +331,8 @@ class RankingModel:
         wanted_too = chance = None
         if due is not None and self.own_:
             wanted_too = due.mask(recipients.contacts, len(recipients.items))
-        pool = proposer.pool(self._stage, recipients, allowed, wanted_too)
+        described = self.trees_ is not None
+        pool = proposer.pool(self._stage, recipients, allowed, wanted_too, described=described)
         if due is not None and self.own_:
             chance = due.of(recipients.contacts, pool.item)[1]
         return proposer.ordered(pool, m, self.trees_, chance)

@@ -101,6 +101,8 @@ class Proposer:
         recipients: Interactions,
         allowed: Flags | None = None,
         wanted: Flags | None = None,
+        *,
+        described: bool = True,
     ) -> Pool:
         """Return the candidates of a chunk of recipients.
 
@@ -115,14 +117,15 @@ class Proposer:
         wanted : ndarray of bool, shape (recipients, items), optional
             Items that are candidates whatever generators say, as far as they may be; those that would be none stand
             behind the others, of whom nothing changes.
+        described : bool, default True
+            Whether features are computed; without them, generators without a weight are not asked.
 
         Returns
         -------
         Pool
             The best first, by the weighted sum.
         """
-        scores = [generator.scores(recipients) for generator in stage.generators]
-        units = np.stack([in_units(said) for said in scores])
+        scores, units = self._said(stage, recipients, every=described)
         total = weighted_sum(scores, units * self.weights[:, None].astype(np.float32))
         shut = ~self.asked(recipients, allowed)
         total[shut] = 0.0
@@ -134,6 +137,10 @@ class Proposer:
         else:
             item, blend = largest(total, min(self.candidates, total.shape[1]))
         blend[item < 0] = 0.0
+        if not described and wanted is None:
+            voices = self._voices((scores, units), item) * self.weights[:, None, None]
+            nothing = np.empty((*item.shape, 0), dtype=np.float32)
+            return Pool(item, blend, voices.astype(np.float32), nothing)
         found = self._described(stage, recipients, (scores, units), item, blend)
         if wanted is None:
             return found
@@ -145,6 +152,18 @@ class Proposer:
         places = (np.concatenate([item, more], axis=1), np.concatenate([blend, added], axis=1))
         return _joined(found, self._described(stage, recipients, (scores, units), *places))
 
+    def _said(
+        self, stage: Stage, recipients: Interactions, *, every: bool
+    ) -> tuple[list[Scores], Scores]:
+        """Return what generators say, and its units; nothing of those that are not asked."""
+        weighed = (self.weights != 0.0) | (self.weights_of_new != 0.0)
+        silent = np.zeros((len(recipients.contacts), len(recipients.items)), dtype=np.float32)
+        scores, units = [], []
+        for generator, asked in zip(stage.generators, weighed | every, strict=True):
+            scores.append(generator.scores(recipients) if asked else silent)
+            units.append(in_units(scores[-1]) if asked else np.zeros(len(silent), np.float32))
+        return scores, np.stack(units)
+
     def _described(
         self,
         stage: Stage,
@@ -153,14 +172,20 @@ class Proposer:
         item: Codes,
         blend: Scores,
     ) -> Pool:
-        scores, units = said
-        at = np.maximum(item, 0).astype(np.intp)
-        voices = np.stack([np.take_along_axis(each, at, axis=1) for each in scores])
-        voices *= units[:, :, None]
+        voices = self._voices(said, item)
         parts = [score_features(voices, blend)]
         parts += [block.values(recipients, item) for block in stage.blocks]
         voices *= self.weights[:, None, None].astype(np.float32)
         return Pool(item, blend, voices, np.concatenate(parts, axis=-1))
+
+    @staticmethod
+    def _voices(said: tuple[list[Scores], Scores], item: Codes) -> Scores:
+        """Return what generators say of candidates, in units that compare."""
+        scores, units = said
+        at = np.maximum(item, 0).astype(np.intp)
+        voices = np.stack([np.take_along_axis(each, at, axis=1) for each in scores])
+        voices *= units[:, :, None]
+        return voices
 
     @staticmethod
     def ordered(
