@@ -6,9 +6,10 @@ line they stand on. What is left is checked by pydantic models whose complaints 
 the three lines of :class:`~mlmarket.errors.MlmarketError`.
 """
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
@@ -29,12 +30,15 @@ from mlmarket.errors import ConfigurationError, MlmarketError, suggestion
 from mlmarket.market.time import parse_duration
 
 __all__ = [
+    "WEEKDAYS",
+    "ClockTime",
     "DocumentError",
     "Duration",
     "Name",
     "Share",
     "StrictModel",
     "Text",
+    "Weekdays",
     "duration_text",
     "read_document",
     "refuse",
@@ -127,8 +131,53 @@ def duration_text(duration: timedelta) -> str:
     return f"{duration // _MINUTE}min"
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(duration_text)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration, json_schema_input_type=str),
+    PlainSerializer(duration_text),
+]
 """A length of time above zero, written like ``7D`` or ``12h``."""
+
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+"""How days of the week are written, in their order."""
+
+_CLOCK: Final = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
+
+
+def _clock(value: object) -> time:
+    if isinstance(value, time):
+        return value
+    found = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        # Unquoted, YAML 1.1 reads 21:30 as a number of minutes.
+        fix = 'write hours and minutes in quotes, such as "09:30".'
+        refuse(f"{value!r} is not a time of day", fix)
+    return time(int(found[1]), int(found[2]))
+
+
+ClockTime = Annotated[
+    time,
+    BeforeValidator(_clock, json_schema_input_type=str),
+    PlainSerializer(lambda moment: f"{moment:%H:%M}"),
+]
+"""A time of day, written like ``"09:30"``."""
+
+
+def _weekdays(value: object) -> tuple[str, ...]:
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list | tuple) or not listed:
+        refuse("it names no weekday", "write [mon, tue], or leave it out.")
+    for one in listed:
+        if one not in WEEKDAYS:
+            refuse(f"there is no weekday '{one}'", f"use {', '.join(WEEKDAYS)}.")
+    return tuple(day for day in WEEKDAYS if day in listed)
+
+
+Weekdays = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_weekdays, json_schema_input_type=str | list[str]),
+]
+"""Days of the week such as ``[mon, tue]``, in the order of the week."""
 
 _NAME: Final = r"^[a-z][a-z0-9_]{0,62}$"
 _ONE_LINE: Final = r"^[^\x00-\x1f]*$"

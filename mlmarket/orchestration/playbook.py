@@ -10,8 +10,9 @@ from pydantic import model_validator
 
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.orchestration.documents import Name, Share, StrictModel, Text
-from mlmarket.orchestration.journey import Journey, load_journey
-from mlmarket.orchestration.segments import Segment, load_segments
+from mlmarket.orchestration.journeys.journey import Journey, load_journey
+from mlmarket.orchestration.policy import Policy, load_policy
+from mlmarket.orchestration.segments.definition import Segment, load_segments
 
 __all__ = ["Holdout", "Playbook", "load_playbook"]
 
@@ -42,11 +43,14 @@ class Playbook(StrictModel):
         The journeys.
     holdout : Holdout
         Who is messaged by no journey.
+    policy : Policy
+        The rules over all journeys.
     """
 
     segments: tuple[Segment, ...] = ()
     journeys: tuple[Journey, ...] = ()
     holdout: Holdout = Holdout()
+    policy: Policy = Policy()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -54,7 +58,7 @@ class Playbook(StrictModel):
         _refuse_twice("journeys", [journey.journey for journey in self.journeys])
         names = {segment.name for segment in self.segments}
         for journey in self.journeys:
-            if journey.entry.segment not in names:
+            if journey.entry.segment is not None and journey.entry.segment not in names:
                 what = f"Journey '{journey.journey}', key 'entry.segment': there is no segment"
                 what += f" '{journey.entry.segment}'."
                 why = "Nobody could ever come in."
@@ -68,9 +72,9 @@ class Playbook(StrictModel):
 
     def canonical(self) -> str:
         """Return the playbook as JSON that is equal for equal playbooks, however written."""
-        content = self.model_dump(mode="json")
-        content["segments"].sort(key=lambda segment: segment["name"])
-        content["journeys"].sort(key=lambda journey: journey["journey"])
+        content = self.model_dump(mode="json", exclude_defaults=True)
+        content.setdefault("segments", []).sort(key=lambda segment: segment["name"])
+        content.setdefault("journeys", []).sort(key=lambda journey: journey["journey"])
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     def journey(self, name: Name) -> Journey | None:
@@ -91,6 +95,7 @@ def load_playbook(
     journeys: Iterable[Path | str],
     *,
     holdout: Holdout | None = None,
+    policy: Path | str | None = None,
 ) -> Playbook:
     """Read the files of segments and journeys.
 
@@ -102,6 +107,8 @@ def load_playbook(
         YAML files of one journey each.
     holdout : Holdout, optional
         Who is messaged by no journey; nobody by default.
+    policy : Path or str, optional
+        YAML file of the rules over all journeys; none by default.
 
     Returns
     -------
@@ -117,4 +124,5 @@ def load_playbook(
         segments=tuple(segment for path in segments for segment in load_segments(path)),
         journeys=tuple(load_journey(path) for path in journeys),
         holdout=holdout or Holdout(),
+        policy=Policy() if policy is None else load_policy(policy),
     )

@@ -10,14 +10,19 @@ from typing import Final
 import pyarrow as pa
 
 __all__ = [
+    "CANCELLED",
     "CHANGES",
+    "CONSENT_EVENTS",
     "DECISIONS",
     "ENROLMENTS",
     "KEYS",
     "MEMBERSHIPS",
     "OUTBOX",
+    "PASSES",
     "SCHEMAS",
+    "SENT",
     "SKIPPED",
+    "SUPPRESSIONS",
     "canonical",
     "empty",
 ]
@@ -45,20 +50,29 @@ ENROLMENTS: Final = pa.schema(
         "entered_at": _TIME,
         "expires_at": _TIME,
         "position": pa.int32(),
+        "arrived_at": _TIME,
         "due_at": _TIME,
         "status": _TEXT,
         "holdout": _TEXT,
         "held_for": _TEXT,
         "ended_at": _TIME,
         "goal_at": _TIME,
+        "trigger_id": _TEXT,
+        "trigger_item": _TEXT,
     }
 )
 """One pass of one person through one version of a journey.
 
-``position`` is the step to be done next, counted from 0, and ``due_at`` when it may be done.
-``status`` is active, completed, goal, exited or expired. ``holdout`` is ``global``, ``journey``,
-``global, journey`` or missing. ``held_for`` names the reasons for which the next message is held back.
+``enrolment_id`` is the first 32 hex digits of a SHA-256. ``position`` is the node to be done next,
+counted from 0; the person came to it at ``arrived_at``, and ``due_at`` is when it may be done: for
+a wait, when it is over. ``status`` is active, completed, goal, exited or expired. ``holdout`` is
+``global``, ``journey``, ``global, journey`` or missing. ``held_for`` names the reasons for which the
+next message is held back. ``trigger_id`` and ``trigger_item`` are the row and the item of the event
+that let the person in.
 """
+
+PASSES: Final = pa.schema({"journey": _TEXT, "contact_id": _TEXT, "entered_at": _TIME})
+"""When each person last came into each journey, however that pass ended."""
 
 DECISIONS: Final = pa.schema(
     {
@@ -72,18 +86,29 @@ DECISIONS: Final = pa.schema(
         "step": _TEXT,
         "outcome": _TEXT,
         "reasons": pa.list_(_TEXT),
+        "fate": _TEXT,
+        "way": _TEXT,
+        "channel": _TEXT,
         "due_at": _TIME,
+        "winner": _TEXT,
+        "seen": _TEXT,
     }
 )
 """What was decided, never changed afterwards.
 
-``outcome`` is entered, wait, send, suppressed, withheld, completed, goal, exit or expired. At an
-entry, ``reasons`` says which holdout the person is in; at an expiry, what held the next message.
+``outcome`` is entered, wait, branch, split, act, send, suppressed, withheld, completed, goal, exit
+or expired. At an entry, ``reasons`` says which holdout the person is in; at an expiry, what held
+the next message. ``fate`` says what becomes of a message that is not sent (a name of
+:class:`~mlmarket.orchestration.arbitration.reasons.Fate` in small letters), ``way`` which path, arm
+or side of a wait was taken, ``channel`` the one chosen, ``due_at`` until when to wait or when a
+message may go out, ``winner`` the ``journey.step`` that went first, and ``seen`` the values that a
+condition saw, as JSON.
 """
 
 OUTBOX: Final = pa.schema(
     {
         "idempotency_key": _TEXT,
+        "kind": _TEXT,
         "contact_id": _TEXT,
         "external_id": _TEXT,
         "email": _TEXT,
@@ -94,12 +119,60 @@ OUTBOX: Final = pa.schema(
         "step": _TEXT,
         "channel": _TEXT,
         "topic": _TEXT,
+        "legal_basis": _TEXT,
+        "transactional": pa.bool_(),
         "template": _TEXT,
+        "payload": _TEXT,
+        "priority": pa.int32(),
         "not_before": _TIME,
         "expires_at": _TIME,
     }
 )
-"""Messages to hand over; a receiver that keeps the keys it has seen never sends one twice."""
+"""What to hand over; a receiver that keeps the keys it has seen never does one twice.
+
+``kind`` is message, alert, task, set_field, tag, audience or webhook; all but messages have no
+channel, except that ``audience`` has ``ads`` where the person joins. ``payload`` is JSON: the
+filled-in slots of a message, or what the action says. The key is the SHA-256 of
+``enrolment_id|step|visit``, where ``visit`` counts how often the pass came to the step.
+"""
+
+CANCELLED: Final = pa.schema({"idempotency_key": _TEXT, "reason": _TEXT})
+"""What was in the outbox, not yet handed over, and is not to go out any more; why."""
+
+SENT: Final = pa.schema(
+    {
+        "idempotency_key": _TEXT,
+        "enrolment_id": _TEXT,
+        "contact_id": _TEXT,
+        "journey": _TEXT,
+        "step": _TEXT,
+        "kind": _TEXT,
+        "channel": _TEXT,
+        "topic": _TEXT,
+        "transactional": pa.bool_(),
+        "not_before": _TIME,
+        "status": _TEXT,
+    }
+)
+"""What was decided to be sent: ``status`` is pending, claimed, sent, failed, unknown or cancelled."""
+
+SUPPRESSIONS: Final = pa.schema(
+    {"contact_id": _TEXT, "channel": _TEXT, "reason": _TEXT, "since": _TIME}
+)
+"""Who may not be written to by decision of the business; no channel means none at all."""
+
+CONSENT_EVENTS: Final = pa.schema(
+    {
+        "contact_id": _TEXT,
+        "channel": _TEXT,
+        "topic": _TEXT,
+        "granted": pa.bool_(),
+        "changed_at": _TIME,
+        "source": _TEXT,
+        "legal_basis": _TEXT,
+    }
+)
+"""Consents that reached mlmarket itself, beside those of the table ``consents``."""
 
 SCHEMAS: Final = MappingProxyType(
     {
@@ -121,6 +194,11 @@ KEYS: Final = MappingProxyType(
         "enrolments": ("enrolment_id",),
         "decisions": ("decision_id",),
         "outbox": ("idempotency_key",),
+        "cancelled": ("idempotency_key",),
+        "passes": ("journey", "contact_id"),
+        "sent": ("idempotency_key",),
+        "suppressions": ("contact_id", "channel"),
+        "consent_events": ("contact_id", "channel", "topic", "changed_at", "granted"),
     }
 )
 """What each of them is sorted by; no key occurs twice in one table."""

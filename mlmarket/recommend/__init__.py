@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from mlmarket.errors import ConfigurationError, suggestion
-from mlmarket.recommend.lazy_names import lazily
+from mlmarket.lazy_names import lazily
 
 if TYPE_CHECKING:
     from mlmarket.prediction import BatchPredictor

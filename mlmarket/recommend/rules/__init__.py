@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from mlmarket.recommend.lazy_names import lazily
+from mlmarket.lazy_names import lazily
 
 if TYPE_CHECKING:
     from mlmarket.recommend.rules.compiled import CompiledRules

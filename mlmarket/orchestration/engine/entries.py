@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlmarket.evaluation.assignment import stable_fractions
-from mlmarket.orchestration.bench import Bench
-from mlmarket.orchestration.journey import Journey
+from mlmarket.orchestration.engine.bench import Bench
+from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.orchestration.playbook import Holdout, Playbook
 from mlmarket.orchestration.tables import ENROLMENTS, canonical
 

@@ -25,10 +25,10 @@ from mlmarket.expressions import (
     parse_condition,
     schema_of,
 )
-from mlmarket.orchestration.bench import Bench
 from mlmarket.orchestration.documents import DocumentError
+from mlmarket.orchestration.engine.bench import Bench
 from mlmarket.orchestration.playbook import Playbook
-from mlmarket.orchestration.segments import Segment, TopShare
+from mlmarket.orchestration.segments.definition import Segment, TopShare
 from mlmarket.orchestration.tables import CHANGES, MEMBERSHIPS, SKIPPED, canonical
 from mlmarket.orchestration.wording import filled
 

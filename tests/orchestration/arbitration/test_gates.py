@@ -5,10 +5,10 @@ import itertools
 import pyarrow as pa
 import pytest
 
-from mlmarket.orchestration.bench import open_bench
-from mlmarket.orchestration.gates import Gatekeeper, Reason, named, read_names
-from mlmarket.orchestration.journey import Message, MessageStep
-from mlmarket.orchestration.people import addresses_known
+from mlmarket.orchestration.arbitration.gates import Gatekeeper, Reason, named, read_names
+from mlmarket.orchestration.engine.bench import open_bench
+from mlmarket.orchestration.engine.people import addresses_known
+from mlmarket.orchestration.journeys.journey import Message, MessageStep
 
 NOW = 5
 
@@ -223,7 +223,7 @@ def test_the_answers_stand_in_the_order_of_the_people_asked(kit):
 
 def test_a_message_on_any_channel_of_the_contract_can_be_asked_about():
     from mlmarket.market.columns import CHANNELS
-    from mlmarket.orchestration.gates import _ADDRESS_OF
+    from mlmarket.orchestration.arbitration.gates import _ADDRESS_OF
 
     assert set(_ADDRESS_OF) == set(CHANNELS)
     assert Message(name="a", channel="post", template="t").topic is None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mlmarket.errors import ConfigurationError, DataContractError
 from mlmarket.orchestration import EarlierTickError, KnownTickError, State, tick
-from mlmarket.orchestration.engine import tick_id_of
+from mlmarket.orchestration.engine.ticking import tick_id_of
 
 
 def test_a_person_at_risk_gets_each_message_once_at_its_time(kit, one_shop):

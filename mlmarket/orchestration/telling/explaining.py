@@ -7,8 +7,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlmarket.orchestration.journey import Journey, MessageStep
-from mlmarket.orchestration.state import State
+from mlmarket.orchestration.journeys.journey import Journey, MessageStep
+from mlmarket.orchestration.state.standing import State
 
 __all__ = [
     "DecisionMade",

@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from mlmarket.orchestration.behaviour import ADDRESSES, Behaviour, contacts_known, one_row_each
-from mlmarket.orchestration.bench import Bench
+from mlmarket.orchestration.engine.bench import Bench
 from mlmarket.orchestration.playbook import Playbook
 
 __all__ = ["addresses_known", "people_known"]

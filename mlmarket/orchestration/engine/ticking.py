@@ -15,19 +15,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlmarket.errors import ConfigurationError, RunError
+from mlmarket.orchestration.arbitration.gates import Gatekeeper, Reason
 from mlmarket.orchestration.behaviour import Behaviour
-from mlmarket.orchestration.bench import Bench, open_bench
-from mlmarket.orchestration.entries import held_out, new_enrolments
+from mlmarket.orchestration.engine.bench import Bench, open_bench
+from mlmarket.orchestration.engine.entries import held_out, new_enrolments
+from mlmarket.orchestration.engine.goals import first_goals
+from mlmarket.orchestration.engine.outbox import outbox_rows
+from mlmarket.orchestration.engine.people import people_known
+from mlmarket.orchestration.engine.walk import Walk
 from mlmarket.orchestration.fingerprint import fingerprint
-from mlmarket.orchestration.gates import Gatekeeper, Reason
-from mlmarket.orchestration.goals import first_goals
-from mlmarket.orchestration.journey import Journey
-from mlmarket.orchestration.membership import find_members
-from mlmarket.orchestration.outbox import outbox_rows
-from mlmarket.orchestration.people import people_known
+from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.orchestration.playbook import Playbook
-from mlmarket.orchestration.state import Decisions, State, utc
-from mlmarket.orchestration.walk import Walk
+from mlmarket.orchestration.segments.membership import find_members
+from mlmarket.orchestration.state.standing import Decisions, State, utc
 
 __all__ = ["EarlierTickError", "KnownTickError", "tick", "tick_id_of"]
 

@@ -8,9 +8,9 @@ import ibis
 import pyarrow as pa
 
 from mlmarket.orchestration.behaviour import ADDRESSES
-from mlmarket.orchestration.bench import Bench
+from mlmarket.orchestration.engine.bench import Bench
+from mlmarket.orchestration.engine.walk import Sent
 from mlmarket.orchestration.tables import OUTBOX, canonical
-from mlmarket.orchestration.walk import Sent
 
 __all__ = ["outbox_rows"]
 

@@ -7,8 +7,8 @@ import pyarrow.compute as pc
 
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.orchestration.behaviour import Behaviour
-from mlmarket.orchestration.people import addresses_known
-from mlmarket.orchestration.state import Decisions, utc
+from mlmarket.orchestration.engine.people import addresses_known
+from mlmarket.orchestration.state.standing import Decisions, utc
 
 __all__ = ["LIST", "segment_list"]
 

@@ -20,27 +20,25 @@ complaint or an unsubscription closes it until a grant that applies comes later.
 
 from collections.abc import Iterable
 from datetime import datetime
-from enum import IntFlag
 from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from mlmarket.orchestration.arbitration.reasons import Bits, Reason
 from mlmarket.orchestration.behaviour import (
     ADDRESSES,
     Behaviour,
     consents_known,
     setbacks_known,
 )
-from mlmarket.orchestration.bench import Bench
-from mlmarket.orchestration.journey import Journey, Message, MessageStep
+from mlmarket.orchestration.engine.bench import Bench
+from mlmarket.orchestration.journeys.actions import Message
+from mlmarket.orchestration.journeys.journey import Journey
 
-__all__ = ["Bits", "Gatekeeper", "Reason", "named", "read_names"]
-
-Bits = npt.NDArray[np.int64]
+__all__ = ["Gatekeeper"]
 
 _ADDRESS_OF: Final = {
     "email": ("email",),
@@ -51,65 +49,6 @@ _ADDRESS_OF: Final = {
     "ads": ("email", "phone"),
     "post": ("external_id",),
 }
-
-
-class Reason(IntFlag):
-    """Why a message is held back or a journey ends early, in the order they are asked."""
-
-    NO_ADDRESS = 1
-    NO_CONSENT = 2
-    CONSENT_REFUSED = 4
-    BOUNCED = 8
-    COMPLAINED = 16
-    UNSUBSCRIBED = 32
-    GLOBAL_HOLDOUT = 64
-    JOURNEY_HOLDOUT = 128
-    LEFT_SEGMENT = 256
-    JOURNEY_WITHDRAWN = 512
-
-
-def named(bits: int) -> list[str]:
-    """Return the reasons in a number, in their order.
-
-    Parameters
-    ----------
-    bits : int
-        A sum of :class:`Reason`.
-
-    Returns
-    -------
-    list of str
-        Their names in small letters.
-
-    Examples
-    --------
-    >>> named(Reason.BOUNCED | Reason.NO_CONSENT)
-    ['no_consent', 'bounced']
-    """
-    return [str(reason.name).lower() for reason in Reason if bits & reason]
-
-
-def read_names(names: str | None) -> int:
-    """Return the number of reasons written as in the ``held_for`` column.
-
-    Parameters
-    ----------
-    names : str or None
-        Names with ``", "`` between them.
-
-    Returns
-    -------
-    int
-        A sum of :class:`Reason`; 0 for None.
-
-    Examples
-    --------
-    >>> read_names("no_consent, bounced")
-    10
-    """
-    if names is None:
-        return 0
-    return sum(Reason[name.upper()] for name in names.split(", "))
 
 
 class Gatekeeper:

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlmarket.errors import ConfigurationError
-from mlmarket.orchestration.journey import Journey
+from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.orchestration.playbook import Playbook
+from mlmarket.orchestration.state.releases import Release
 from mlmarket.orchestration.tables import canonical, empty
 
 __all__ = ["Decisions", "State", "utc"]
@@ -63,7 +64,11 @@ class Decisions:
     memberships, changes, skipped, enrolments, decisions, outbox : pyarrow.Table
         The tables of :mod:`mlmarket.orchestration.tables`: all current memberships, who entered
         or left, segments that could not be decided, the enrolments that are new or changed, the
-        decisions, and the messages to hand over.
+        decisions, and what is to be handed over.
+    cancelled : pyarrow.Table
+        What is not to be handed over any more.
+    touched : pyarrow.Array of string, optional
+        The people that the tick looked at; None for all. ``memberships`` holds only theirs.
     """
 
     tick_id: str
@@ -78,6 +83,8 @@ class Decisions:
     enrolments: pa.Table
     decisions: pa.Table
     outbox: pa.Table
+    cancelled: pa.Table = field(default_factory=lambda: empty("cancelled"))
+    touched: pa.Array | None = None
 
     def counts(self) -> dict[str, int]:
         """Return the number of decisions by outcome and of messages, for logs and reports."""
@@ -90,10 +97,15 @@ class Decisions:
             "changes": len(self.changes),
             **dict(sorted(outcomes)),
             "outbox": len(self.outbox),
+            "cancelled": len(self.cancelled),
         }
 
 
 def _no_versions() -> Mapping[str, Journey]:
+    return MappingProxyType({})
+
+
+def _no_releases() -> Mapping[str, Release]:
     return MappingProxyType({})
 
 
@@ -107,10 +119,20 @@ class State:
         The segments, journeys and the holdout in force.
     versions : mapping of str to Journey
         The definitions of all versions that people are on.
+    releases : mapping of str to Release
+        Which journeys may act, by name.
     members : pyarrow.Table
         The memberships as of the last tick.
     enrolments : pyarrow.Table
-        All enrolments, past ones too.
+        All enrolments that are under way or whose goal still counts; past ones may be among them.
+    passes : pyarrow.Table
+        When each person last came into each journey.
+    sent : pyarrow.Table
+        What was decided to be sent, as far back as caps and conditions look.
+    suppressions : pyarrow.Table
+        Who may not be written to.
+    consent_events : pyarrow.Table
+        Consents beside those of the tables.
     last_now : datetime or None
         The last tick's ``now`` in UTC with its zone; None before the first.
     last_tick_id : str or None
@@ -121,8 +143,13 @@ class State:
 
     playbook: Playbook = field(default_factory=Playbook)
     versions: Mapping[str, Journey] = field(default_factory=_no_versions)
+    releases: Mapping[str, Release] = field(default_factory=_no_releases)
     members: pa.Table = field(default_factory=lambda: empty("memberships"))
     enrolments: pa.Table = field(default_factory=lambda: empty("enrolments"))
+    passes: pa.Table = field(default_factory=lambda: empty("passes"))
+    sent: pa.Table = field(default_factory=lambda: empty("sent"))
+    suppressions: pa.Table = field(default_factory=lambda: empty("suppressions"))
+    consent_events: pa.Table = field(default_factory=lambda: empty("consent_events"))
     last_now: datetime | None = None
     last_tick_id: str | None = None
     tick_ids: frozenset[str] = frozenset()
@@ -141,6 +168,35 @@ class State:
             A copy.
         """
         return replace(self, playbook=playbook)
+
+    def approving(self, *names: str, by: str, at: datetime) -> Self:
+        """Return the state in which journeys of the playbook are approved as they stand there.
+
+        Parameters
+        ----------
+        *names : str
+            The journeys; all of the playbook where none is named.
+        by : str
+            Who approves.
+        at : datetime
+            When, with a zone.
+
+        Returns
+        -------
+        State
+            A copy.
+        """
+        moment = utc(at).replace(tzinfo=UTC)
+        chosen = [one for one in self.playbook.journeys if not names or one.journey in names]
+        new = {
+            one.journey: Release(one.journey, one.version, "approved", by, moment) for one in chosen
+        }
+        versions = {one.version: one for one in chosen}
+        return replace(
+            self,
+            releases=MappingProxyType({**self.releases, **new}),
+            versions=MappingProxyType({**self.versions, **versions}),
+        )
 
     def after(self, decisions: Decisions) -> Self:
         """Return the state that a tick's decisions lead to.

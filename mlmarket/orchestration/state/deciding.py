@@ -5,11 +5,11 @@ from datetime import datetime
 import pyarrow as pa
 
 from mlmarket.orchestration.behaviour import Behaviour
-from mlmarket.orchestration.engine import tick, tick_id_of
+from mlmarket.orchestration.engine.ticking import tick, tick_id_of
 from mlmarket.orchestration.fingerprint import fingerprint
 from mlmarket.orchestration.playbook import Playbook
-from mlmarket.orchestration.state import Decisions
-from mlmarket.orchestration.store import StateStore
+from mlmarket.orchestration.state.standing import Decisions
+from mlmarket.orchestration.state.store import StateStore
 
 __all__ = ["decide"]
 

@@ -18,11 +18,11 @@ import duckdb
 import pyarrow as pa
 
 from mlmarket.errors import ConfigurationError, RunError
-from mlmarket.orchestration.engine import EarlierTickError
-from mlmarket.orchestration.journey import Journey
+from mlmarket.orchestration.engine.ticking import EarlierTickError
+from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.orchestration.playbook import Playbook
-from mlmarket.orchestration.state import Decisions, State, utc
-from mlmarket.orchestration.statements import (
+from mlmarket.orchestration.state.standing import Decisions, State, utc
+from mlmarket.orchestration.state.statements import (
     CLOSE_ENROLMENTS,
     CLOSE_MEMBERSHIPS,
     CURRENT_ENROLMENTS,

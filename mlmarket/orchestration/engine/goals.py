@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from mlmarket.orchestration.behaviour import Behaviour, goals_reached
-from mlmarket.orchestration.bench import Bench
-from mlmarket.orchestration.journey import Journey
-from mlmarket.orchestration.walk import Times, Walk
+from mlmarket.orchestration.engine.bench import Bench
+from mlmarket.orchestration.engine.walk import Times, Walk
+from mlmarket.orchestration.journeys.journey import Journey
 
 __all__ = ["first_goals"]
 

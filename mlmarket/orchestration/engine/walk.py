@@ -20,9 +20,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlmarket.orchestration.bench import Bench
-from mlmarket.orchestration.gates import Bits, Gatekeeper, Reason, named, read_names
-from mlmarket.orchestration.journey import Journey, Message, WaitStep
+from mlmarket.orchestration.arbitration.gates import Bits, Gatekeeper, Reason, named, read_names
+from mlmarket.orchestration.engine.bench import Bench
+from mlmarket.orchestration.journeys.journey import Journey, Message, WaitStep
 from mlmarket.orchestration.tables import DECISIONS, ENROLMENTS, canonical
 
 __all__ = ["Sent", "Walk"]

@@ -1,0 +1,1 @@
+"""What did people do, as conditions of journeys and segments ask it?"""

@@ -1,0 +1,1 @@
+"""What does one tick do, from who is there to what is handed over?"""

@@ -1,0 +1,1 @@
+"""How does what was decided reach the systems that do it?"""

@@ -1,0 +1,1 @@
+"""What is written down about a journey, and what does it mean?"""

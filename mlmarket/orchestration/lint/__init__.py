@@ -1,0 +1,1 @@
+"""What is wrong with a journey before anybody is in it?"""

@@ -1,0 +1,1 @@
+"""Which groups of people are there, and who is in one?"""

@@ -1,0 +1,1 @@
+"""How is what was decided kept, and handed over once?"""

@@ -1,0 +1,1 @@
+"""Why did this happen to this person?"""
