@@ -156,6 +156,8 @@ class JourneySettings(Settings):
     ----------
     files : list of str
         YAML files, one journey each; ``*`` allowed.
+    policy : str, optional
+        YAML file of the rules over all journeys: caps, quiet hours, who is left alone.
     holdout : float, default 0.05
         Share of contacts that no journey messages, so that what it earns can be measured.
     holdout_salt : str, default "global_holdout"
@@ -163,6 +165,7 @@ class JourneySettings(Settings):
     """
 
     files: list[str] = Field(default_factory=list)
+    policy: str | None = None
     holdout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.05
     holdout_salt: str = "global_holdout"
 

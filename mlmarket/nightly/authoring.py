@@ -1,0 +1,288 @@
+"""What can a marketer do with a journey before it runs, and while it does?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from mlmarket.errors import ConfigurationError, suggestion
+from mlmarket.nightly.night import Night
+from mlmarket.nightly.playbook import event_types, known_columns, load_night_playbook
+from mlmarket.nightly.predictions import read_predictions
+from mlmarket.nightly.preview import copy_of_state
+from mlmarket.orchestration import (
+    Finding,
+    Journey,
+    MigrationPlan,
+    Playbook,
+    Preview,
+    StateStore,
+    lint,
+    preview,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "JourneyStatus",
+    "approve_journeys",
+    "journey_named",
+    "journey_statuses",
+    "lint_night",
+    "migrate_journey",
+    "pause_journey",
+    "preview_journey",
+    "resume_journey",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class JourneyStatus:
+    """Whether a journey may act.
+
+    Parameters
+    ----------
+    journey, title : str
+        Which.
+    version : str
+        Of its file.
+    status : str
+        ``draft``: never approved; ``approved``; ``paused``; ``changed``: its file differs from the
+        version that was approved, which goes on.
+    by : str
+        Who said so last; empty for a draft.
+    at : datetime or None
+        When.
+    """
+
+    journey: str
+    title: str
+    version: str
+    status: Literal["draft", "approved", "paused", "changed"]
+    by: str
+    at: datetime | None
+
+
+def journey_named(playbook: Playbook, name: str) -> Journey:
+    """Return a journey of the playbook.
+
+    Parameters
+    ----------
+    playbook : Playbook
+        All of them.
+    name : str
+        Which.
+
+    Returns
+    -------
+    Journey
+        As it stands in its file.
+
+    Raises
+    ------
+    ConfigurationError
+        Where there is none of that name.
+    """
+    journey = playbook.journey(name)
+    if journey is None:
+        raise ConfigurationError(
+            f"There is no journey '{name}'.",
+            "Its file may not be among those that [journeys] names.",
+            suggestion(name, [one.journey for one in playbook.journeys]),
+        )
+    return journey
+
+
+def journey_statuses(night: Night) -> list[JourneyStatus]:
+    """Return whether each journey may act.
+
+    Parameters
+    ----------
+    night : Night
+        Its configuration and state.
+
+    Returns
+    -------
+    list of JourneyStatus
+        In the order of the files.
+    """
+    playbook = load_night_playbook(night.config, night.settings)
+    with copy_of_state(night.workspace) as store:
+        releases = store.releases()
+    found = []
+    for one in playbook.journeys:
+        release = releases.get(one.journey)
+        status: Literal["draft", "approved", "paused", "changed"]
+        if release is None:
+            status = "draft"
+        elif release.status == "paused":
+            status = "paused"
+        else:
+            status = "approved" if release.version == one.version else "changed"
+        by, at = ("", None) if release is None else (release.by, release.at)
+        found.append(JourneyStatus(one.journey, one.title, one.version, status, by, at))
+    return found
+
+
+def lint_night(night: Night, *, columns_of: "pa.Table | None" = None) -> tuple[Finding, ...]:
+    """Look for what is wrong with the segments and journeys of a night.
+
+    Parameters
+    ----------
+    night : Night
+        Its configuration.
+    columns_of : pyarrow.Table, optional
+        Predictions, whose age is looked at.
+
+    Returns
+    -------
+    tuple of Finding
+        The worst first.
+    """
+    market = night.market(check=False)
+    return lint(
+        load_night_playbook(night.config, night.settings),
+        known=known_columns(market, night.settings),
+        event_types=event_types(market),
+    )
+
+
+def preview_journey(night: Night, name: str, *, people: int = 10) -> Preview:
+    """Show some real people going through a journey; nothing is kept.
+
+    Parameters
+    ----------
+    night : Night
+        One whose predictions are there.
+    name : str
+        The journey.
+    people : int, default 10
+        How many.
+
+    Returns
+    -------
+    Preview
+        What would be decided about each.
+    """
+    playbook = load_night_playbook(night.config, night.settings)
+    journey = journey_named(playbook, name)
+    market = night.market()
+    predictions = read_predictions(night.folder.path).contacts
+    with copy_of_state(night.workspace) as store:
+        state = store.load().under(playbook)
+    return preview(journey, state, predictions, market, now=night.as_of, people=people)
+
+
+def approve_journeys(
+    night: Night, names: Sequence[str], *, by: str, at: datetime | None = None
+) -> list[Journey]:
+    """Let journeys act, as they stand in their files.
+
+    Parameters
+    ----------
+    night : Night
+        Its configuration and state.
+    names : sequence of str
+        Which; all of them where none is named.
+    by : str
+        Who approves.
+    at : datetime, optional
+        When, with a zone; now by default. Events count from here on.
+
+    Returns
+    -------
+    list of Journey
+        Those approved.
+
+    Raises
+    ------
+    ConfigurationError
+        Where there is no such journey.
+    """
+    playbook = load_night_playbook(night.config, night.settings)
+    chosen = [journey_named(playbook, name) for name in names] or list(playbook.journeys)
+    moment = at or datetime.now(UTC)
+    with night.workspace.locked(), _state(night) as store:
+        for journey in chosen:
+            store.approve(journey, by=by, at=moment)
+    return chosen
+
+
+def pause_journey(night: Night, name: str, *, by: str, at: datetime | None = None) -> None:
+    """Stop a journey where everybody stands: nobody comes in or moves on.
+
+    Parameters
+    ----------
+    night : Night
+        Its configuration and state.
+    name : str
+        The journey, as it is known to the state: its file may be gone.
+    by : str
+        Who says so.
+    at : datetime, optional
+        When, with a zone; now by default.
+    """
+    with night.workspace.locked(), _state(night) as store:
+        store.pause(name, by=by, at=at or datetime.now(UTC))
+
+
+def resume_journey(night: Night, name: str, *, by: str, at: datetime | None = None) -> None:
+    """Let a paused journey go on, in the version that was approved.
+
+    Parameters
+    ----------
+    night : Night
+        Its configuration and state.
+    name : str
+        The journey.
+    by : str
+        Who says so.
+    at : datetime, optional
+        When, with a zone; now by default.
+    """
+    with night.workspace.locked(), _state(night) as store:
+        store.resume(name, by=by, at=at or datetime.now(UTC))
+
+
+def migrate_journey(
+    night: Night,
+    name: str,
+    *,
+    mapping: Mapping[str, str],
+    by: str,
+    apply: bool,
+    at: datetime | None = None,
+) -> MigrationPlan:
+    """Move the people in flight to the version in the file.
+
+    Parameters
+    ----------
+    night : Night
+        Its configuration and state.
+    name : str
+        The journey.
+    mapping : mapping of str to str
+        Old step to new step, where names differ.
+    by : str
+        Who says so.
+    apply : bool
+        Whether to do it; else only what would be done is said.
+    at : datetime, optional
+        When, with a zone; now by default.
+
+    Returns
+    -------
+    MigrationPlan
+        How many people move from where to where, and who stays.
+    """
+    journey = journey_named(load_night_playbook(night.config, night.settings), name)
+    with night.workspace.locked(), _state(night) as store:
+        return store.migrate(
+            name, to=journey, mapping=mapping, by=by, at=at or datetime.now(UTC), dry_run=not apply
+        )
+
+
+def _state(night: Night) -> StateStore:
+    night.workspace.state.parent.mkdir(parents=True, exist_ok=True)
+    return StateStore.open(night.workspace.state)
