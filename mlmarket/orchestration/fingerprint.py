@@ -85,23 +85,27 @@ def _content(column: pa.ChunkedArray) -> tuple[str, Content]:
         return _content(column.cast(kind.value_type))
     if pat.is_string(kind) or pat.is_large_string(kind) or pat.is_string_view(kind):
         return "text", _text(column.cast(pa.large_string()))
+    if pat.is_list(kind) or pat.is_large_list(kind):
+        return _listed(column.cast(pa.large_list(kind.value_type)))
+    if pat.is_decimal(kind):
+        return str(kind), _text(column.cast(pa.large_string()))
+    return _of_fixed_width(column, kind)
+
+
+def _of_fixed_width(column: pa.ChunkedArray, kind: pa.DataType) -> tuple[str, Content]:
     if pat.is_boolean(kind):
         return "boolean", _plain(column.cast(pa.uint8()))
     if pat.is_timestamp(kind) and kind.tz is None:
         return "time", _plain(column.cast(_EPOCH_UNIT).cast(pa.int64()))
     if pat.is_integer(kind) or pat.is_floating(kind):
         return str(kind), _plain(column)
-    if pat.is_list(kind) or pat.is_large_list(kind):
-        return _listed(column.cast(pa.large_list(kind.value_type)))
-    if pat.is_decimal(kind):
-        return str(kind), _text(column.cast(pa.large_string()))
     return str(kind), json.dumps(column.to_pylist(), default=str).encode()
 
 
 def _plain(column: pa.ChunkedArray) -> memoryview:
     zero = pa.scalar(0, type=column.type)
     values: npt.NDArray[np.generic] = column.fill_null(zero).to_numpy()
-    return memoryview(np.ascontiguousarray(values)).cast("B")
+    return np.ascontiguousarray(values).view(np.uint8).data
 
 
 def _text(column: pa.ChunkedArray) -> bytes:
