@@ -12,7 +12,7 @@ from mlmarket.expressions.grammar import MAX_DEPTH, Grammar
 from mlmarket.expressions.ibis_compiler import Target, compile_node
 from mlmarket.expressions.kinds import IN_WORDS, Schema, Type
 from mlmarket.expressions.lookups import key_of
-from mlmarket.expressions.nodes import Arithmetic, Column, Known, Node
+from mlmarket.expressions.nodes import AllOf, Arithmetic, Column, Known, Node
 from mlmarket.expressions.row_evaluator import Row, evaluate
 
 __all__ = ["MAX_DIVISORS", "Asked", "Expression", "parse", "parse_condition"]
@@ -45,6 +45,13 @@ class Expression:
     calls: "tuple[Asked, ...]"
     _node: Node = field(repr=False)
     _canonical: str = field(repr=False)
+
+    @property
+    def conjuncts(self) -> "tuple[Expression, ...]":
+        """The conditions that ``and`` joins at the top; itself where there is no such ``and``."""
+        if not isinstance(self._node, AllOf):
+            return (self,)
+        return tuple(_checked(operand, self.text) for operand in self._node.operands)
 
     def to_ibis(self, table: ir.Table | Mapping[str, ir.Value]) -> ir.Value:
         """Return the expression as an Ibis value of a table.

@@ -20,6 +20,7 @@ __all__ = [
     "made_from",
 ]
 
+
 @dataclass(frozen=True, slots=True)
 class MemberOf:
     """One membership of a person.

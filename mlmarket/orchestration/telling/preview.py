@@ -188,9 +188,7 @@ def preview(
         for one in chosen
     )
     held_out = sum(reasons != [] for reasons in entrants["reasons"].to_pylist())
-    return Preview(
-        journey.journey, journey.version, first.now, len(entrants), held_out, shown
-    )
+    return Preview(journey.journey, journey.version, first.now, len(entrants), held_out, shown)
 
 
 def _before(journey: Journey, state: State, now: datetime) -> State:

@@ -196,4 +196,3 @@ def earned_by(passes: pa.Table, events: Behaviour, *, now: datetime) -> pa.Table
             passes=each.count(), converted=each["converted"].sum(), revenue=each["revenue"].sum()
         )
         return bench.to_pyarrow(whole.order_by("journey", "is_held_out"))
-
