@@ -1,17 +1,13 @@
 """Commands about journeys: ``mlmarket journey``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from mlmarket.cli.application import app
 from mlmarket.cli.terminal import CONFIG, Config, LastDay, Output, last_night, night_of
 from mlmarket.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from mlmarket.nightly import Night
-    from mlmarket.orchestration import Journey
 
 __all__ = [
     "approve",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.nightly.night import Night
@@ -20,9 +20,6 @@ from mlmarket.orchestration import (
     lint,
     preview,
 )
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 __all__ = [
     "JourneyStatus",
@@ -125,15 +122,15 @@ def journey_statuses(night: Night) -> list[JourneyStatus]:
     return found
 
 
-def lint_night(night: Night, *, columns_of: "pa.Table | None" = None) -> tuple[Finding, ...]:
+def lint_night(night: Night, *, links: bool = False) -> tuple[Finding, ...]:
     """Look for what is wrong with the segments and journeys of a night.
 
     Parameters
     ----------
     night : Night
         Its configuration.
-    columns_of : pyarrow.Table, optional
-        Predictions, whose age is looked at.
+    links : bool, default False
+        Whether to ask every web address whether it is there.
 
     Returns
     -------
@@ -145,6 +142,7 @@ def lint_night(night: Night, *, columns_of: "pa.Table | None" = None) -> tuple[F
         load_night_playbook(night.config, night.settings),
         known=known_columns(market, night.settings),
         event_types=event_types(market),
+        links=links,
     )
 
 

@@ -22,13 +22,13 @@ from mlmarket.orchestration.playbook import Playbook
 from mlmarket.orchestration.segments.definition import Segment
 from mlmarket.orchestration.state.standing import State, utc
 
-__all__ = ["Finding", "Person", "person_known", "why_not_in"]
+__all__ = ["Ground", "Person", "person_known", "why_not_in"]
 
 _KINDS: Final = {bool: Type.BOOLEAN, int: Type.NUMBER, float: Type.NUMBER, str: Type.TEXT}
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Ground:
     """One thing that keeps a person out, or lets them in.
 
     Parameters
@@ -156,7 +156,7 @@ def _kind(value: object) -> Type:
 
 def why_not_in(
     journey: Journey, person: Person, state: State, *, now: datetime
-) -> tuple[Finding, ...]:
+) -> tuple[Ground, ...]:
     """Ask everything that decides whether a person comes into a journey.
 
     Parameters
@@ -172,59 +172,67 @@ def why_not_in(
 
     Returns
     -------
-    tuple of Finding
+    tuple of Ground
         In the order in which they are asked.
     """
     moment = utc(now)
-    findings = [
+    grounds = [
         *_release(journey, state),
         *_segment(journey, person, state.playbook, moment),
         *_event(journey, person, state, moment),
         *_condition(journey, person, moment),
         *_reentry(journey, person, state, moment),
     ]
-    return tuple(findings)
+    return tuple(grounds)
 
 
-def _release(journey: Journey, state: State) -> Iterator[Finding]:
+def _yes(text: str, seen: Mapping[str, object] | None = None) -> Ground:
+    return Ground(permits=True, text=text, seen=seen or {})
+
+
+def _no(text: str, seen: Mapping[str, object] | None = None) -> Ground:
+    return Ground(permits=False, text=text, seen=seen or {})
+
+
+def _release(journey: Journey, state: State) -> Iterator[Ground]:
     release = state.releases.get(journey.journey)
     if release is None:
-        yield Finding(False, "the journey is a draft: it was never approved")
+        yield _no("the journey is a draft: it was never approved")
     elif release.status == "paused":
-        yield Finding(False, f"the journey was paused by {release.by}")
+        yield _no(f"the journey was paused by {release.by}")
     elif release.version != journey.version:
         text = f"approved is version {release.version}; its file now says {journey.version}"
-        yield Finding(True, text)
+        yield _yes(text)
     else:
-        yield Finding(True, f"the journey was approved by {release.by}")
+        yield _yes(f"the journey was approved by {release.by}")
 
 
 def _segment(
     journey: Journey, person: Person, playbook: Playbook, now: datetime
-) -> Iterator[Finding]:
+) -> Iterator[Ground]:
     name = journey.entry.segment
     if name is None:
         return
     is_in = name in person.segments
     wanted = is_in if journey.entry.on != "leave" else not is_in
-    yield Finding(wanted, f"is {'' if is_in else 'not '}in the segment '{name}'")
+    yield Ground(wanted, f"is {'' if is_in else 'not '}in the segment '{name}'")
     segment = next((one for one in playbook.segments if one.name == name), None)
     if not is_in and segment is not None:
         yield from _rule(segment, person, now)
 
 
-def _rule(segment: Segment, person: Person, now: datetime) -> Iterator[Finding]:
+def _rule(segment: Segment, person: Person, now: datetime) -> Iterator[Ground]:
     if segment.when is not None:
         yield from _clauses(segment.when, person, now, anchors=())
     if segment.top is not None:
         column = segment.top.column
         text = f"among {segment.top.in_words}"
-        yield Finding(False, text, {column: person.row.get(column)})
+        yield _no(text, {column: person.row.get(column)})
 
 
 def _clauses(
     text: str, person: Person, now: datetime, *, anchors: Sequence[str]
-) -> Iterator[Finding]:
+) -> Iterator[Ground]:
     """Ask each condition that ``and`` joins by itself."""
     conditions = Conditions.parse({"when": text}, schema=person.schema, anchors=anchors)
     answers = evaluate_events(
@@ -236,7 +244,7 @@ def _clauses(
     )
     row = {**person.row, **answers}
     for clause in conditions.expressions["when"].conjuncts:
-        yield Finding(clause.evaluate(row) is True, str(clause), _values(clause, row))
+        yield Ground(clause.evaluate(row) is True, str(clause), _values(clause, row))
 
 
 def _values(clause: Expression, row: Mapping[str, object]) -> dict[str, object]:
@@ -246,7 +254,7 @@ def _values(clause: Expression, row: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-def _event(journey: Journey, person: Person, state: State, now: datetime) -> Iterator[Finding]:
+def _event(journey: Journey, person: Person, state: State, now: datetime) -> Iterator[Ground]:
     entry = journey.entry
     if entry.event is None:
         return
@@ -255,12 +263,12 @@ def _event(journey: Journey, person: Person, state: State, now: datetime) -> Ite
     last = max((_time(event["occurred_at"]) for event in seen), default=None)
     what = f"did '{entry.event}'" + (f" where {entry.where}" if entry.where else "")
     if last is None:
-        yield Finding(False, f"never {what}")
+        yield _no(f"never {what}")
         return
-    yield Finding(now - last <= entry.max_age, f"{what} within {entry.max_age}", {"last": last})
+    yield Ground(now - last <= entry.max_age, f"{what} within {entry.max_age}", {"last": last})
     release = state.releases.get(journey.journey)
     if release is not None:
-        yield Finding(last > utc(release.at), f"{what} after the approval", {"last": last})
+        yield Ground(last > utc(release.at), f"{what} after the approval", {"last": last})
 
 
 def _time(moment: Any) -> datetime:  # noqa: ANN401 - a cell of a table
@@ -268,12 +276,12 @@ def _time(moment: Any) -> datetime:  # noqa: ANN401 - a cell of a table
     return plain.replace(tzinfo=None)
 
 
-def _condition(journey: Journey, person: Person, now: datetime) -> Iterator[Finding]:
+def _condition(journey: Journey, person: Person, now: datetime) -> Iterator[Ground]:
     if journey.entry.when is not None:
         yield from _clauses(journey.entry.when, person, now, anchors=())
 
 
-def _reentry(journey: Journey, person: Person, state: State, now: datetime) -> Iterator[Finding]:
+def _reentry(journey: Journey, person: Person, state: State, now: datetime) -> Iterator[Ground]:
     passes = state.passes.filter(
         pc.and_(
             pc.equal(state.passes["journey"], journey.journey),
@@ -281,15 +289,15 @@ def _reentry(journey: Journey, person: Person, state: State, now: datetime) -> I
         )
     )
     if not len(passes):
-        yield Finding(True, "was never in the journey")
+        yield _yes("was never in the journey")
         return
     last = max(passes["entered_at"].to_pylist())
     if journey.reentry is None:
-        yield Finding(False, "people come in only once", {"entered_at": last})
+        yield _no("people come in only once", {"entered_at": last})
     elif isinstance(journey.reentry, timedelta):
         again = last + journey.reentry
         text = f"may come in again from {again:%Y-%m-%d %H:%M} UTC"
-        yield Finding(again <= now, text, {"entered_at": last})
+        yield Ground(again <= now, text, {"entered_at": last})
     else:
         under_way = state.enrolments.filter(
             pc.and_(
@@ -300,4 +308,4 @@ def _reentry(journey: Journey, person: Person, state: State, now: datetime) -> I
                 ),
             )
         )
-        yield Finding(not len(under_way), "the last pass is over", {"entered_at": last})
+        yield Ground(not len(under_way), "the last pass is over", {"entered_at": last})
