@@ -149,7 +149,7 @@ def explain(
     output: Output = None,
 ) -> None:
     """Say what a journey did with one person, step by step, or why it did nothing."""
-    from mlmarket.nightly.person import explain_journey
+    from mlmarket.nightly.why import explain_journey
 
     typer.echo(explain_journey(last_night(config, day, output), name, contact).to_text())
 

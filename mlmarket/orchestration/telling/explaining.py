@@ -76,6 +76,24 @@ class Enrolled:
     ended_at: datetime | None
     goal_at: datetime | None
 
+    @property
+    def in_words(self) -> str:
+        """The pass as a line to read."""
+        return ", ".join(self._words())
+
+    def _words(self) -> Iterator[str]:
+        yield f"entered {self.entered_at:%Y-%m-%d %H:%M} UTC on version {self.version}"
+        if self.status == "active":
+            yield f"at '{self.step}', due {self.due_at:%Y-%m-%d %H:%M} UTC"
+        else:
+            yield self.status + (f" {self.ended_at:%Y-%m-%d %H:%M} UTC" if self.ended_at else "")
+        if self.goal_at is not None:
+            yield f"goal reached {self.goal_at:%Y-%m-%d %H:%M} UTC"
+        if self.holdout:
+            yield f"held out ({self.holdout})"
+        if self.held_for:
+            yield f"held back for {', '.join(one.replace('_', ' ') for one in self.held_for)}"
+
 
 @dataclass(frozen=True, slots=True)
 class DecisionMade:
