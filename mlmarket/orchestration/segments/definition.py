@@ -1,6 +1,6 @@
 """Which groups of people does the marketer want to see, and why is somebody in one?"""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final, Self
@@ -8,7 +8,8 @@ from typing import Annotated, Final, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from mlmarket.errors import suggestion
-from mlmarket.expressions import NONE, ExpressionError, Functions, Schema, Type, parse_condition
+from mlmarket.expressions import ExpressionError, Schema, Type, parse_condition
+from mlmarket.orchestration.conditions import functions_for
 from mlmarket.orchestration.documents import (
     DocumentError,
     Duration,
@@ -131,8 +132,8 @@ class Segment(StrictModel):
     title : str
         How people call it.
     when : str, optional
-        A condition over the columns of the predictions and of ``contacts``. A person for whom
-        it is unknown is not a member.
+        A condition over the columns of the predictions and of ``contacts``, and over what people
+        did: ``count(order, within='30d') >= 2``. A person for whom it is unknown is not a member.
     stay : str, optional
         A weaker condition under which members stay, so that nobody who is near the border comes
         and goes.
@@ -244,7 +245,7 @@ def check_segments(
     *,
     known: Schema,
     path: Path | str = "segments",
-    functions: Functions = NONE,
+    events: Collection[str] | None = None,
 ) -> None:
     """Check that segments use only columns and segments that there are.
 
@@ -260,8 +261,8 @@ def check_segments(
         Every column of the documented predictions table and of ``contacts``.
     path : Path or str, default 'segments'
         The file, for the message.
-    functions : mapping of str to Function, optional
-        The functions that conditions may call; none by default.
+    events : collection of str, optional
+        The types of events there are, for conditions that ask for them; any by default.
 
     Raises
     ------
@@ -270,6 +271,8 @@ def check_segments(
         also where segments depend on each other in a circle.
     """
     in_order(segments, path=str(path))
+    names = [segment.name for segment in segments]
+    functions = functions_for(schema=known, events=events, segments=names)
     for segment in segments:
         subject = f"segment '{segment.name}'"
         for key in ("when", "stay"):

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlmarket.expressions import NONE, Functions, schema_of
+from mlmarket.expressions import schema_of
 from mlmarket.orchestration.engine.bench import Bench
 from mlmarket.orchestration.playbook import Playbook
 from mlmarket.orchestration.segments.crowd import Crowd, Earlier, asked, earlier_of, numbered
@@ -30,7 +30,7 @@ from mlmarket.orchestration.segments.definition import Segment, TopShare
 from mlmarket.orchestration.segments.guards import objection
 from mlmarket.orchestration.segments.ordering import in_order
 from mlmarket.orchestration.segments.ranking import best_places, entry_places, stay_places
-from mlmarket.orchestration.segments.rules import Rules, holding, rules_of
+from mlmarket.orchestration.segments.rules import Rules, Sources, holding, rules_of, with_behaviour
 from mlmarket.orchestration.segments.why import GONE, LEFT, REMOVED, sentences
 from mlmarket.orchestration.tables import CHANGES, MEMBERSHIPS, SKIPPED, canonical
 
@@ -101,7 +101,7 @@ def find_members(
     *,
     now: datetime,
     bench: Bench,
-    functions: Functions = NONE,
+    sources: Sources | None = None,
     touched: pa.Array | None = None,
 ) -> Membership:
     """Decide all segments.
@@ -109,9 +109,9 @@ def find_members(
     Parameters
     ----------
     people : ibis.expr.types.Table
-        One row a person: ``contact_id``, attributes, tonight's predictions and, by its canonical
-        text, the value of each call of a function. With ``person``, the place of each in the
-        order of the ids, it need not be computed.
+        One row a person: ``contact_id``, attributes, tonight's predictions. With ``person``, the
+        place of each in the order of the ids, it need not be computed; with the answer to a call
+        of a condition under the call's key, it is not asked again.
     playbook : Playbook
         The segments in force.
     before : pyarrow.Table
@@ -120,8 +120,9 @@ def find_members(
         When those who come now entered; UTC without a zone.
     bench : Bench
         Where to compute.
-    functions : mapping of str to Function, optional
-        What conditions may call; none by default.
+    sources : Sources, optional
+        Where conditions that ask what people did are answered; without it, segments that ask stay
+        as they were.
     touched : pyarrow.Array of string, optional
         The people to look at; all by default.
 
@@ -139,18 +140,18 @@ def find_members(
         whom = ibis.memtable(pa.table({"contact_id": touched.cast(pa.string()).unique()}))
         people = people.semi_join(whom, "contact_id")
         before = before.filter(pc.is_in(before["contact_id"], value_set=touched))
-    rules = _read(playbook, people, functions)
+    schema = schema_of(people)
+    rules = {
+        one.name: rules_of(one, schema, answered=sources is not None) for one in playbook.segments
+    }
     table = numbered(people, bench)
+    if sources is not None:
+        table = with_behaviour(table, rules.values(), sources, now=now, bench=bench)
     crowd = asked(table, _questions(playbook, rules, table), bench)
     night = _Night(crowd, rules, earlier_of(before, crowd), now, bench, touched is not None)
     for segment in in_order(playbook.segments):
         night.decide(segment)
     return night.told(playbook)
-
-
-def _read(playbook: Playbook, people: ir.Table, functions: Functions) -> dict[str, Rules]:
-    schema = schema_of(people)
-    return {one.name: rules_of(one, schema, functions) for one in playbook.segments}
 
 
 def _questions(
@@ -260,13 +261,26 @@ class _Night:
 
     def _conditions(self, segment: Segment) -> tuple[Flags, Flags]:
         """Return for whom the conditions to come in and to stay hold."""
-        conditions = self._rules[segment.name].conditions
-        if not conditions:
+        rules = self._rules[segment.name]
+        if not rules.conditions:
             everybody = np.ones(len(self._crowd), dtype=np.bool_)
             return everybody, everybody
-        answers = {key: self._crowd.columns[_column(segment, key)] for key in conditions}
+        if rules.memberships:
+            answers = self._ask_again(rules)
+        else:
+            names = {key: _column(segment, key) for key in rules.conditions}
+            answers = {key: self._crowd.columns[name] for key, name in names.items()}
         comes: Flags = answers["when"].to_numpy()
         return comes, answers["stay"].to_numpy() if "stay" in answers else comes
+
+    def _ask_again(self, rules: Rules) -> dict[str, pa.ChunkedArray]:
+        """Answer conditions that ask for segments decided just now."""
+        inside = {call.key: self._inside[call.subject] for call in rules.memberships}
+        members = ibis.memtable(pa.table({"_person": self._crowd.person, **inside}))
+        table = self._crowd.table.drop(*inside.keys() & set(self._crowd.table.columns))
+        joined = table.join(members, table["person"] == members["_person"])
+        found = self._crowd.ask(holding(rules.conditions, joined), joined, self._bench)
+        return {key: found[key] for key in rules.conditions}
 
     def _listed(self, segment: Segment) -> tuple[Flags, int]:
         """Return who is on the segment's list, and how many entries are nobody's."""

@@ -4,16 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import ibis
 import pyarrow as pa
 import pytest
 
-from mlmarket.orchestration.engine.bench import open_bench
 from mlmarket.orchestration.playbook import Playbook
 from mlmarket.orchestration.segments.definition import Segment
 from mlmarket.orchestration.segments.membership import Membership, find_members
 from mlmarket.orchestration.tables import empty
 
 START = datetime(2026, 3, 1)  # noqa: DTZ001 - tables hold UTC without a zone
+BENCH = ibis.duckdb.connect(":memory:", threads=1)  # opening one for each night costs most of it
 RISK = pa.schema({"contact_id": pa.string(), "risk": pa.float64()})
 
 
@@ -36,15 +37,14 @@ def decide(
     **options: Any,
 ) -> Membership:
     """Decide segments on one day."""
-    with open_bench() as bench:
-        return find_members(
-            bench.create_table("people", people),
-            Playbook(segments=tuple(segments)),
-            empty("memberships") if before is None else before,
-            now=START + timedelta(days=day),
-            bench=bench,
-            **options,
-        )
+    return find_members(
+        BENCH.create_table("people", people, temp=True, overwrite=True),
+        Playbook(segments=tuple(segments)),
+        empty("memberships") if before is None else before,
+        now=START + timedelta(days=day),
+        bench=BENCH,
+        **options,
+    )
 
 
 def nights(segments: Sequence[Segment], *tables: pa.Table) -> list[Membership]:

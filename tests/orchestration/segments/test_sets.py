@@ -11,7 +11,7 @@ from mlmarket.orchestration.playbook import Playbook
 NAMES = [f"p{n}" for n in range(6)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.sets(st.sampled_from(NAMES)), min_size=4, max_size=4),
     st.lists(
