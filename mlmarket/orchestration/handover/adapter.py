@@ -23,7 +23,7 @@ class Route:
     kinds : frozenset of str
         The kinds of rows.
     channels : frozenset of str, optional
-        Narrows down rows that have a channel; those without one are not asked.
+        Only rows with one of these channels.
     """
 
     kinds: frozenset[str] = frozenset(KINDS)
@@ -37,7 +37,7 @@ class Route:
         row : Handover
             Of the outbox.
         """
-        through = self.channels is None or row.channel is None or row.channel in self.channels
+        through = self.channels is None or row.channel in self.channels
         return row.kind in self.kinds and through
 
     def meets(self, other: "Route") -> bool:
@@ -48,13 +48,11 @@ class Route:
         other : Route
             Another one.
         """
-        common = self.kinds & other.kinds
-        if not common:
+        if not self.kinds & other.kinds:
             return False
-        if self.channels is None or other.channels is None or self.channels & other.channels:
+        if self.channels is None or other.channels is None:
             return True
-        # Only messages always have a channel.
-        return common != {"message"}
+        return bool(self.channels & other.channels)
 
 
 ALL_ROWS: Final = Route()

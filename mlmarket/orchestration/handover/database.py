@@ -131,7 +131,9 @@ class TableAdapter:
             return about_all(batch, "retry", f"The process ended; {type(error).__name__}.")
         missing = "The process ended before the transaction did."
         return [
-            Result(one.key, "sent") if one.key in found else Result(one.key, "retry", missing)
+            Result(one.key, "sent")
+            if one.key in found
+            else Result(one.key, "retry", missing, tried=False)
             for one in batch
         ]
 

@@ -19,7 +19,9 @@ from typing import Final
 import pyarrow as pa
 
 from mlmarket.errors import ConfigurationError
+from mlmarket.orchestration.arbitration.reasons import Reason
 from mlmarket.orchestration.handover.adapter import Adapter, refuse_overlaps
+from mlmarket.orchestration.handover.backoff import Retries
 from mlmarket.orchestration.handover.rows import (
     Handover,
     Result,
@@ -33,6 +35,14 @@ from mlmarket.orchestration.state.standing import utc
 
 __all__ = ["deliver"]
 
+LATER: Final = (
+    Reason.QUIET_HOURS
+    | Reason.CAPPED
+    | Reason.THROUGHPUT
+    | Reason.OUTRANKED
+    | Reason.EXCLUSION_GROUP
+    | Reason.HANDOVER
+)
 _MOST_PARTS: Final = 64
 """Into how many calls a batch is split at most while the row that breaks it is looked for."""
 
@@ -180,15 +190,16 @@ class _Delivery:
 
         They may have arrived before, so they are not simply cancelled.
         """
-        again = {one.key for one in results if one.status == "retry"}
+        again = {one.key for one in results if one.status == "retry" and one.tried}
         doubtful = [row for row in rows if row.key in again]
-        if self.check is None or not doubtful:
-            return results
-        table = outbox_table(doubtful)
-        bits = pa.array(self.check(table)).to_pylist()
-        against = {
-            key for key, bit in zip(table["idempotency_key"].to_pylist(), bits, strict=True) if bit
-        }
+        moment = utc(self.now())
+        against = {row.key for row in doubtful if row.expires_at <= moment}
+        if self.check is not None and doubtful:
+            table = outbox_table(doubtful)
+            bits = pa.array(self.check(table)).to_pylist()
+            keys = table["idempotency_key"].to_pylist()
+            never = [bool(bit & ~int(LATER)) for bit in bits]
+            against |= {key for key, speaks in zip(keys, never, strict=True) if speaks}
         words = "The process ended, and by now the row may not be handed over any more."
         return [
             replace(one, status="unknown", error=words) if one.key in against else one
@@ -203,10 +214,10 @@ class _Delivery:
         *,
         at_once: bool = False,
     ) -> None:
-        before = {row.key: row.attempts for row in rows}
+        attempts = {row.key: row.attempts for row in rows}
         now = self.now()
         settled = [
-            _settlement(adapter, one, before.get(one.key, 0), utc(now), at_once=at_once)
+            _settlement(adapter.retries, one, attempts.get(one.key, 1), utc(now), at_once=at_once)
             for one in sorted(results, key=lambda one: one.key)
         ]
         self.store.settle(pa.Table.from_pylist(settled, schema=SETTLEMENTS), now=now)
@@ -219,24 +230,22 @@ class _Delivery:
 
 
 def _settlement(
-    adapter: Adapter, result: Result, before: int, now: datetime, *, at_once: bool
+    retries: Retries, result: Result, attempts: int, now: datetime, *, at_once: bool
 ) -> dict[str, object]:
-    attempts = before + 1 if result.tried else before
     status, error, next_attempt_at = str(result.status), result.error, None
-    if status == "retry" and attempts >= adapter.retries.attempts:
+    # A dead letter that was put back has all its attempts before it again.
+    attempt = (max(attempts, 1) - 1) % retries.attempts + 1
+    if status == "retry" and attempt == retries.attempts and result.tried:
         status, error = "failed", f"Given up after {attempts} attempts. {error or ''}".strip()
     elif status == "retry":
         status = "pending"
-        asked = result.retry_after
-        wait = adapter.retries.wait(result.key, max(attempts, 1), at_least=asked)
+        wait = retries.wait(result.key, attempt, at_least=result.retry_after)
         next_attempt_at = now if at_once else now + wait
     return {
         "idempotency_key": result.key,
         "status": status,
         "error": error,
-        "receiver_id": result.receiver_id,
         "next_attempt_at": next_attempt_at,
-        "attempts": attempts,
     }
 
 

@@ -147,7 +147,8 @@ class FileAdapter:
         aside = _aside(path)
         if aside.exists():
             aside.unlink()
-            return about_all(batch, "retry", "The process ended while the file was written.")
+            words = "The process ended while the file was written."
+            return [Result(one.key, "retry", words, tried=False) for one in batch]
         if self.honours_keys:
             return about_all(batch, "retry", "The process ended; there is no file.")
         error = f"The process ended; no file {path.name} is there, or it was taken away."

@@ -109,8 +109,7 @@ def _put_back(store: OutboxStore, keys: Iterable[str], status: str, now: datetim
             f"take the keys from the rows whose status is {status}.",
         )
     rows = [
-        {"idempotency_key": key, "status": "pending", "next_attempt_at": moment, "attempts": 0}
-        for key in wanted
+        {"idempotency_key": key, "status": "pending", "next_attempt_at": moment} for key in wanted
     ]
     if rows:
         store.settle(pa.Table.from_pylist(rows, schema=SETTLEMENTS), now=now)

@@ -45,7 +45,7 @@ class Handover:
     not_before, expires_at : datetime
         Between which moments it may be handed over, in UTC without a zone.
     attempts : int
-        How often it was tried before.
+        How often it was claimed, this time included.
     """
 
     key: str
@@ -117,7 +117,7 @@ class Result:
     receiver_answers : bool, default True
         False where the receiver as a whole takes nothing now, so that others need not be tried.
     tried : bool, default True
-        False where it did not come to an attempt.
+        False where it did not come to an attempt, so that it certainly did not arrive.
     """
 
     key: str

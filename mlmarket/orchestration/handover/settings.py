@@ -82,7 +82,7 @@ class FileHandoverSettings(_Common):
     kinds : list of str
         The kinds of rows: message, alert, task, set_field, tag, audience, webhook.
     channels : list of str, optional
-        Only these channels, among rows that have one.
+        Only rows with one of these channels.
     folder : str, default "handover"
         Relative to the configuration.
     honours_keys : bool, default False

@@ -13,13 +13,11 @@ SETTLEMENTS: Final = pa.schema(
         "idempotency_key": pa.string(),
         "status": pa.string(),
         "error": pa.string(),
-        "receiver_id": pa.string(),
         "next_attempt_at": pa.timestamp("us"),
-        "attempts": pa.int32(),
     }
 )
 """What became of rows: ``status`` is sent, failed, unknown, or pending for another attempt from
-``next_attempt_at`` on; ``attempts`` is how often a row has been tried in all."""
+``next_attempt_at`` on."""
 
 Check = Callable[[pa.Table], Any]
 """Returns, for rows of the outbox, what speaks against each now, as bits; 0 for nothing."""
@@ -51,14 +49,15 @@ class OutboxStore(Protocol):
         kinds : collection of str, optional
             Only these kinds.
         channels : collection of str, optional
-            Only these channels, and rows without one.
+            Only these channels.
         check : callable, optional
-            Rows against which something speaks are cancelled.
+            Rows against which something speaks are cancelled, or put off where time takes it away.
 
         Returns
         -------
         pyarrow.Table
-            The columns of the outbox and ``attempts``; empty only where nothing more is due.
+            The columns of the outbox and ``attempts``, which counts this one; empty only where
+            nothing more is due.
         """
 
     def settle(self, results: pa.Table, *, now: datetime) -> None:

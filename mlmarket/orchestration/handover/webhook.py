@@ -209,13 +209,14 @@ def _refuse_address(name: str, url: str) -> None:
     fix = 'write url = "https://host/path"; keep secrets in the environment.'
     try:
         parts = urlsplit(url)
-        here = _is_here(parts.hostname or "") and parts.port != 0
+        here = _is_here(parts.hostname or "")
+        port = parts.port
     except ValueError:
         raise ConfigurationError(f"[handover.{name}] has a `url` that is none.", why, fix) from None
     wrong = ""
     if parts.scheme not in {"https", "http"}:
         wrong = f"begins with '{parts.scheme}:'"
-    elif not parts.hostname:
+    elif not parts.hostname or port == 0:
         wrong = "names no host"
     elif parts.scheme == "http" and not here:
         wrong = "is not encrypted"
