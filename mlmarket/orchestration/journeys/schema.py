@@ -97,11 +97,12 @@ def _models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
     while todo:
         annotation = todo.pop()
         todo.extend(getattr(annotation, "__args__", ()))
-        if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
-            if annotation not in seen:
-                seen.add(annotation)
-                yield annotation
-                todo.extend(field.annotation for field in annotation.model_fields.values())
+        if not inspect.isclass(annotation) or annotation in seen:
+            continue
+        seen.add(annotation)
+        if issubclass(annotation, BaseModel):
+            yield annotation
+            todo.extend(field.annotation for field in annotation.model_fields.values())
 
 
 def _describe(schema: dict[str, Any], model: type[BaseModel] | None) -> None:
