@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
 
-from mlmarket.orchestration import Decisions, Holdout, Journey, Playbook, Segment, State, tick
+from mlmarket.orchestration import Decisions, Holdout, Journey, Playbook, Segment, State
 
 Row = Mapping[str, Any]
 
@@ -144,6 +144,8 @@ def nights(
     book: Playbook, shop: Shop, predictions: pa.Table, days: Iterable[float]
 ) -> tuple[State, list[Decisions]]:
     """Run one tick on each day; return the last state and all decisions."""
+    from mlmarket.orchestration import tick
+
     state, made = State().under(book), []
     for day in days:
         decided = tick(state, predictions, shop, now=when(day))
