@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlmarket.market.columns import AS_OF
 from mlmarket.orchestration.behaviour import ADDRESSES, Behaviour, contacts_known, one_row_each
 from mlmarket.orchestration.engine.bench import Bench
 from mlmarket.orchestration.engine.local_time import Zones
@@ -28,6 +29,7 @@ Rows = npt.NDArray[np.int64]
 _ADDRESS_SCHEMA: Final = pa.schema(dict.fromkeys(("contact_id", *ADDRESSES), pa.string()))
 _ALWAYS: Final = (
     *ADDRESSES,
+    AS_OF,
     "timezone",
     "send_at_utc",
     "send_weekday",
