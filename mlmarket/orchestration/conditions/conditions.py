@@ -163,7 +163,7 @@ class Conditions:
         key : str
             The condition.
         table : ibis.expr.types.Table
-            Its columns and the answers to its calls; see :func:`.facts`.
+            Its columns and the answers to its calls; see :func:`~mlmarket.orchestration.conditions.facts`.
 
         Returns
         -------
@@ -182,7 +182,7 @@ class Conditions:
         key : str
             The condition.
         table : ibis.expr.types.Table
-            Its columns and the answers to its calls; see :func:`.facts`.
+            Its columns and the answers to its calls; see :func:`~mlmarket.orchestration.conditions.facts`.
 
         Returns
         -------

@@ -1,6 +1,6 @@
 """What would the query over everybody answer for this one person?
 
-For explanations: the same questions as in :mod:`mlmarket.orchestration.conditions.facts`, answered
+For explanations: the same questions as in :mod:`mlmarket.orchestration.conditions.answering`, answered
 in plain Python on the events of one person.
 """
 

@@ -15,7 +15,7 @@ import ibis
 import ibis.expr.types as ir
 
 from mlmarket.errors import ConfigurationError, suggestion
-from mlmarket.orchestration.wording import FORMATS, Placeholder, written
+from mlmarket.orchestration.wording import FORMATS, Placeholder, as_text
 
 __all__ = ["TRIGGER_ITEM", "Token", "as_json", "filled_in", "lacking", "parts_of", "tokens_of"]
 
@@ -188,7 +188,7 @@ def as_json(texts: Mapping[str, str], table: ir.Table) -> ir.StringValue:
 
 def _value(token: Token, table: ir.Table) -> ir.StringValue:
     if token.column in table.columns:
-        value = written(Placeholder(token.column, token.form), table).nullif("")
+        value = as_text(Placeholder(token.column, token.form), table).nullif("")
     else:
         value = ibis.null("string")
     return value if token.default is None else value.fill_null(token.default)

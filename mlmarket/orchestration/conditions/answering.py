@@ -37,6 +37,7 @@ FEW: Final = 1_000
 
 _TIME: Final = "timestamp(6)"
 _ANCHOR_COLUMNS: Final = {"entry": "entered_at", "step": "arrived_at"}
+_IN_PLACE: Final = frozenset({"duckdb"})
 _NOT_SENT: Final = ("cancelled", "failed")
 
 
@@ -148,17 +149,25 @@ def _answered(
 ) -> ir.Table:
     columns = ["n", "contact_id", *_anchors(asked).values()]
     subjects = subjects.select(columns).mutate(contact_id=subjects["contact_id"].cast("string"))
-    relevant = _relevant(asked, subjects, events, scene)
-    home = _home(relevant)
+    own = _own_frames(asked, scene, _columns(asked))
+    theirs = _relevant(asked, subjects, events, scene)
+    home = None if theirs is None else _home(theirs)
     if home is None or home is scene.bench:
-        return _joined(asked, subjects, relevant, scene.now)
-    if home.name == "duckdb":
+        return _joined(asked, subjects, _together(theirs, own), scene.now)
+    if home.name in _IN_PLACE:
         there = ibis.memtable(scene.bench.to_pyarrow(subjects))
-        return ibis.memtable(home.to_pyarrow(_joined(asked, there, relevant, scene.now)))
+        found = _joined(asked, there, _together(theirs, own), scene.now)
+        return ibis.memtable(home.to_pyarrow(found))
     brought = scene.bench.create_table(
-        ibis.util.gen_name("behaviour"), home.to_pyarrow_batches(relevant), temp=True
+        ibis.util.gen_name("behaviour"), home.to_pyarrow_batches(theirs), temp=True
     )
-    return _joined(asked, subjects, brought, scene.now)
+    return _joined(asked, subjects, _together(brought, own), scene.now)
+
+
+def _together(theirs: ir.Table | None, own: Sequence[pa.Table]) -> ir.Table:
+    frames = [ibis.memtable(frame) for frame in own if len(frame) or theirs is None]
+    parts = frames if theirs is None else [theirs, *frames]
+    return ibis.union(*parts) if len(parts) > 1 else parts[0]
 
 
 def _home(table: ir.Table) -> ibis.BaseBackend | None:
@@ -180,23 +189,16 @@ def _anchors(asked: Sequence[Question]) -> dict[str, str]:
 
 def _relevant(
     asked: Sequence[Question], subjects: ir.Table, events: Activity, scene: _Scene
-) -> ir.Table:
-    """Return the behaviour that can matter, in the columns that are looked at."""
-    columns = _columns(asked)
+) -> ir.Table | None:
+    """Return the market's behaviour that can matter, in the columns that are looked at."""
     floors, few = _limits(asked, subjects, scene)
-    parts: list[ir.Table] = []
     types = sorted(name for name in floors if not name.startswith(" "))
-    if types:
-        activity = _cut(events.activity(*types), {one: floors[one] for one in types}, scene.now)
-        if few is not None:
-            activity = activity.filter(activity["contact_id"].cast("string").isin(few))
-        parts.append(activity.select(**{name: _cell(activity, name) for name in columns}))
-    parts += [
-        ibis.memtable(frame).select(columns)
-        for frame in _own_frames(asked, scene, columns)
-        if len(frame) or not parts
-    ]
-    return ibis.union(*parts) if len(parts) > 1 else parts[0]
+    if not types:
+        return None
+    activity = _cut(events.activity(*types), {one: floors[one] for one in types}, scene.now)
+    if few is not None:
+        activity = activity.filter(activity["contact_id"].cast("string").isin(few))
+    return activity.select(**{name: _cell(activity, name) for name in _columns(asked)})
 
 
 def _columns(asked: Sequence[Question]) -> list[str]:
