@@ -22,7 +22,7 @@ from mlmarket.evaluation.assignment import drawn_below, stable_fractions
 from mlmarket.orchestration.arbitration.reasons import Reason
 from mlmarket.orchestration.behaviour import Behaviour, activity_known
 from mlmarket.orchestration.conditions.matching import EventMatch
-from mlmarket.orchestration.engine.bench import Bench
+from mlmarket.orchestration.engine.bench import Bench, brought
 from mlmarket.orchestration.engine.dates import last_occurrences, last_run
 from mlmarket.orchestration.engine.passes import Newcomers, Passes
 from mlmarket.orchestration.engine.people import People
@@ -211,6 +211,7 @@ class Doors:
             seen = oldest
         types = {str(entry.event), *([journey.goal.event] if journey.goal else [])}
         activity = activity_known(self._events, sorted(types), since=oldest, now=self._now)
+        activity = brought(activity, self._bench)
         meant = EventMatch.parse(str(entry.event), entry.where).matches(activity)
         fresh = activity["known_at"] > ibis.literal(seen, type="timestamp(6)")
         calls = activity.filter(meant, fresh)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from mlmarket.orchestration.behaviour import Behaviour, activity_known
 from mlmarket.orchestration.conditions.matching import EventMatch
-from mlmarket.orchestration.engine.bench import Bench
+from mlmarket.orchestration.engine.bench import Bench, brought
 from mlmarket.orchestration.engine.people import People
 
 __all__ = ["Sought", "first_times"]
@@ -86,7 +86,7 @@ def first_times(
         return found
     since = min(one.after.min() for one in asked).item()
     kinds = {(one.event, one.where): place for place, one in enumerate(asked)}
-    done = _done(kinds, events, people, since, now)
+    done = _done(kinds, events, people, since, now, bench)
     wanted = ibis.memtable(
         pa.table(
             {
@@ -114,12 +114,13 @@ def first_times(
     return found
 
 
-def _done(
+def _done(  # noqa: PLR0913 - where behaviour lies, and who did it
     kinds: dict[tuple[str, str | None], int],
     events: Behaviour,
     people: People,
     since: datetime,
     now: datetime,
+    bench: Bench,
 ) -> ir.Table:
     """Return person, kind and time of what people did."""
     types = sorted({event for event, _ in kinds})
@@ -130,6 +131,6 @@ def _done(
         pieces.append(
             rows.select("contact_id", "occurred_at", kind=ibis.literal(place, type="int64"))
         )
-    done = ibis.union(*pieces) if len(pieces) > 1 else pieces[0]
+    done = brought(ibis.union(*pieces) if len(pieces) > 1 else pieces[0], bench)
     who = people.table.select("person", whose="contact_id")
     return done.join(who, done["contact_id"] == who["whose"]).drop("contact_id", "whose")
