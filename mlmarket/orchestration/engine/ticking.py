@@ -45,9 +45,9 @@ def tick_id_of(
     predictions_fingerprint: str,
     *,
     now: datetime,
-    touched: pa.Array | None = None,
+    is_partial: bool = False,
 ) -> str:
-    """Return the name of a tick: equal for equal moments, playbooks, predictions and people.
+    """Return the name of a tick: equal for equal moments, playbooks and predictions.
 
     Parameters
     ----------
@@ -57,17 +57,18 @@ def tick_id_of(
         See :func:`~mlmarket.orchestration.fingerprint.fingerprint`.
     now : datetime
         When, with a zone.
-    touched : pyarrow.Array of string, optional
-        The people that are looked at; all by default.
+    is_partial : bool, default False
+        Whether it looks only at those for whom something has changed: a night at the same moment is
+        another tick.
 
     Returns
     -------
     str
         A SHA-256 in hex.
     """
-    named: list[object] = [utc(now).isoformat(), playbook.playbook_id, predictions_fingerprint]
-    if touched is not None:
-        named.append(sorted(set(touched.to_pylist())))
+    named = [utc(now).isoformat(), playbook.playbook_id, predictions_fingerprint]
+    if is_partial:
+        named.append("partial")
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()
 
 
@@ -121,7 +122,7 @@ def tick(
     if state.last_now is not None and shown < state.last_now:
         raise EarlierTickError(shown, state.last_now)
     prints = fingerprint(predictions)
-    tick_id = tick_id_of(state.playbook, prints, now=now, touched=touched)
+    tick_id = tick_id_of(state.playbook, prints, now=now, is_partial=touched is not None)
     if tick_id in state.tick_ids:
         raise KnownTickError(tick_id)
     only = looked_at(state, touched, moment)

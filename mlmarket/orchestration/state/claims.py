@@ -86,7 +86,7 @@ _EXPIRED: Final = """
 _DUE: Final = f"""
     {READS["outbox"]}
     WHERE (o.status = 'pending' OR ($retry_unknown AND o.status = 'unknown'))
-        AND o.cancelled_for IS NULL AND o.not_before <= $now AND o.expires_at > $now
+        AND o.cancelled_for IS NULL AND ($ahead OR o.not_before <= $now) AND o.expires_at > $now
         AND (o.next_attempt_at IS NULL OR o.next_attempt_at <= $now)
         AND ($kinds IS NULL OR list_contains(CAST($kinds AS VARCHAR[]), o.kind))
         AND ($channels IS NULL OR list_contains(CAST($channels AS VARCHAR[]), o.channel))
@@ -123,11 +123,14 @@ class Wanted:
         At most so many.
     kinds, channels : collection of str, optional
         Only these; all by default.
+    ahead : bool, default False
+        Whether to take what may go out only later as well.
     """
 
     limit: int
     kinds: Collection[str] | None = None
     channels: Collection[str] | None = None
+    ahead: bool = False
 
 
 def claim(
@@ -142,6 +145,7 @@ def claim(
         "again": moment + _PUT_OFF,
         "honours_keys": worker.honours_keys,
         "retry_unknown": worker.retry_unknown,
+        "ahead": wanted.ahead,
         "kinds": None if wanted.kinds is None else sorted(wanted.kinds),
         "channels": None if wanted.channels is None else sorted(wanted.channels),
     }

@@ -54,7 +54,9 @@ def decide(
     MlmarketError
         As :func:`~mlmarket.orchestration.engine.tick` and ``StateStore.commit`` do.
     """
-    tick_id = tick_id_of(playbook, fingerprint(predictions), now=now)
+    tick_id = tick_id_of(
+        playbook, fingerprint(predictions), now=now, is_partial=touched is not None
+    )
     if not store.knows(tick_id):
         looked_at = None if touched is None else _with_due(store, touched, now)
         state = store.load(now=now, touched=looked_at, policy=playbook.policy).under(playbook)

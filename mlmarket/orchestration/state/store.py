@@ -17,12 +17,13 @@ import pyarrow as pa
 
 from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.orchestration.policy import Policy
-from mlmarket.orchestration.state import approvals, consents, forgetting, moving
+from mlmarket.orchestration.state import approvals, consents, forgetting, handing_out, moving
 from mlmarket.orchestration.state.claims import Check, Wanted, Worker, claim, settle
 from mlmarket.orchestration.state.committing import write_tick
 from mlmarket.orchestration.state.database import Database, StateLockedError, StateMovedError
 from mlmarket.orchestration.state.migrations import SCHEMA_VERSION, prepare
 from mlmarket.orchestration.state.reading import (
+    aware,
     due_contacts,
     read_decisions,
     read_inputs,
@@ -461,6 +462,70 @@ class StateStore:
         """
         with self._database.transaction("The result of a hand-over"):
             return settle(self._database, results, now=now, worker=worker)
+
+    def hand_out(
+        self,
+        name: str,
+        *,
+        now: datetime,
+        take_over: Collection[str] = (),
+        check: Check | None = None,
+    ) -> pa.Table:
+        """Give all that waits, also what may go out only later, to a name that writes it to a file.
+
+        Parameters
+        ----------
+        name : str
+            Of the night; what it was given before is given to it again.
+        now : datetime
+            With a zone.
+        take_over : collection of str, optional
+            Names that never wrote their file: theirs is given to this one.
+        check : callable, optional
+            As for :meth:`claim`.
+
+        Returns
+        -------
+        pyarrow.Table
+            The outbox columns, sorted by key.
+        """
+        with self._database.transaction("The hand-over"):
+            return handing_out.hand_out(
+                self._database, name, now=now, take_over=take_over, check=check
+            )
+
+    def handed_out(self, name: str, *, now: datetime) -> None:
+        """Write down that the file of a name is there: its rows count as sent.
+
+        Parameters
+        ----------
+        name : str
+            As it was given to :meth:`hand_out`.
+        now : datetime
+            With a zone.
+        """
+        with self._database.transaction("The end of a hand-over"):
+            handing_out.handed_out(self._database, name, now=now)
+
+    def names_waiting(self, prefix: str) -> tuple[str, ...]:
+        """Return the names that were given rows and have not said that their file is there.
+
+        Parameters
+        ----------
+        prefix : str
+            Only names that begin so.
+
+        Returns
+        -------
+        tuple of str
+            Sorted.
+        """
+        return handing_out.names_waiting(self._database, prefix)
+
+    def last_now(self) -> datetime | None:
+        """Return the moment of the last tick in UTC, None before the first."""
+        rows = self._database.rows("SELECT max(decided_at) FROM ticks")
+        return None if rows[0][0] is None else aware(rows[0][0])
 
     def record_consent(self, rows: pa.Table) -> int:
         """Keep consents that reached mlmarket itself; they are never changed, only added to.
