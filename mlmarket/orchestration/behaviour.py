@@ -18,9 +18,9 @@ from mlmarket.expressions import Type, schema_of
 __all__ = [
     "ADDRESSES",
     "Behaviour",
+    "activity_known",
     "consents_known",
     "contacts_known",
-    "goals_reached",
     "latest_consents",
     "messages_known",
     "one_row_each",
@@ -267,35 +267,34 @@ def setbacks_known(events: Behaviour, now: datetime) -> pa.Table:
     return last.to_pyarrow().cast(_LAST_SETBACKS)
 
 
-def goals_reached(
-    events: Behaviour, now: datetime, *, types: Sequence[str], since: datetime
-) -> pa.Table:
-    """Return when people did one of several things.
+def activity_known(
+    events: Behaviour, types: Sequence[str], *, since: datetime, now: datetime
+) -> ir.Table:
+    """Return what people did after one moment, as far as it is known at another.
 
     Parameters
     ----------
     events : Behaviour
         The source.
-    now : datetime
-        UTC without a zone.
     types : sequence of str
         Types of behaviour.
     since : datetime
-        Only what happened after this moment.
+        Only what happened after this moment; UTC without a zone.
+    now : datetime
+        Only what happened, and arrived, up to this moment; UTC without a zone.
 
     Returns
     -------
-    pyarrow.Table
-        contact_id, type, occurred_at; no row twice.
+    ibis.expr.types.Table
+        Not yet computed: the columns of ``Market.activity``, ids as text; ``known_at`` is when a
+        row had both happened and arrived.
     """
     activity = _known(events.activity(*types), now)
     activity = activity.filter(activity["type"].isin(types), activity["occurred_at"] > _at(since))
-    done = activity.select(
-        contact_id=activity["contact_id"].cast("string"),
-        type=activity["type"],
-        occurred_at=activity["occurred_at"].cast("timestamp(6)"),
-    )
-    return done.distinct().to_pyarrow().cast(_GOALS)
+    texts = _texts(activity, "contact_id", "item_id", "row_id")
+    occurred = texts["occurred_at"].cast("timestamp(6)")
+    arrived = texts["available_at"].cast("timestamp(6)").fill_null(occurred)
+    return texts.mutate(occurred_at=occurred, known_at=ibis.greatest(occurred, arrived))
 
 
 _CONSENTS: Final = pa.schema(
@@ -321,11 +320,6 @@ _LAST_SETBACKS: Final = pa.schema(
         **dict.fromkeys(_SETBACKS, pa.timestamp("us")),
     }
 )
-_GOALS: Final = pa.schema(
-    {"contact_id": pa.string(), "type": pa.string(), "occurred_at": pa.timestamp("us")}
-)
-
-
 def _at(moment: datetime) -> ir.TimestampScalar:
     return ibis.literal(moment, type="timestamp(6)")
 
