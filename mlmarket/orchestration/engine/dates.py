@@ -59,9 +59,7 @@ def last_occurrences(
     return found
 
 
-def _anniversaries(
-    dates: Times, shift: timedelta, after: datetime, until: datetime
-) -> list[Times]:
+def _anniversaries(dates: Times, shift: timedelta, after: datetime, until: datetime) -> list[Times]:
     """Return the date in each year that could bring it into a stretch of time, from the next on."""
     first = (after - shift).year - 1
     last = (until - shift).year + 1
@@ -80,9 +78,7 @@ def _anniversaries(
     return found
 
 
-def last_run(
-    schedule: Schedule, zone: str, *, after: datetime, until: datetime
-) -> datetime | None:
+def last_run(schedule: Schedule, zone: str, *, after: datetime, until: datetime) -> datetime | None:
     """Return when a timetable last came due.
 
     Each moment is worked out from the business's clock, never from the moment before it, so an

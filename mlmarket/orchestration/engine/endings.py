@@ -197,7 +197,9 @@ class Endings:
         self._why[rows] = int(reason)
         self._end(rows, EXITED, "exit", int(reason))
 
-    def _end(self, rows: Rows, status: int, outcome: str, reasons: npt.NDArray[np.int64] | int) -> None:
+    def _end(
+        self, rows: Rows, status: int, outcome: str, reasons: npt.NDArray[np.int64] | int
+    ) -> None:
         passes = self._passes
         self._log.decide(rows, "end", outcome, reasons=reasons)
         passes.status[rows] = status

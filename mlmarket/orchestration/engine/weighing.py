@@ -120,9 +120,7 @@ def _winners(winner: Rows, which: Rows, names: Sequence[str]) -> pa.Array:
 
 def _apply_one(said: Verdicts, one: Asked, winner: pa.Array, walk: Walk) -> None:
     fate = _with_patience(said, one, walk.passes)
-    reasons = np.where(
-        fate != said.fate, said.reasons | int(Reason.HELD_TOO_LONG), said.reasons
-    )
+    reasons = np.where(fate != said.fate, said.reasons | int(Reason.HELD_TOO_LONG), said.reasons)
     only_held_out = (said.fate == Fate.ADVANCE) & (reasons != 0) & (reasons & ~_HOLDOUTS == 0)
     log, passes = walk.means.log, walk.passes
     for kind in (Fate.SENT, Fate.FALL_BACK):
