@@ -366,7 +366,7 @@ def _counts(
         is_step = campaign.startswith(f"{question.subject}.")
         parts.append((campaign == question.subject) | is_step)
     if question.where is not None:
-        parts.append(question.where.to_ibis(seen))
+        parts.append(question.where.holds(seen))
     return reduce(and_, parts)
 
 
