@@ -14,6 +14,7 @@ from mlmarket.expressions.kinds import IN_WORDS, Schema, Type
 from mlmarket.expressions.lookups import key_of
 from mlmarket.expressions.nodes import Arithmetic, Column, Known, Node
 from mlmarket.expressions.row_evaluator import Row, evaluate
+from mlmarket.expressions.truth import compile_truth
 
 __all__ = ["MAX_DIVISORS", "Asked", "Expression", "parse", "parse_condition"]
 
@@ -67,6 +68,52 @@ class Expression:
             If the table lacks a column, or has it with another kind.
         """
         return compile_node(self._node, Target(table, self.text))
+
+    def holds(self, table: ir.Table | Mapping[str, ir.Value]) -> ir.BooleanValue:
+        """Return for which rows a condition is true.
+
+        Parameters
+        ----------
+        table : ibis.expr.types.Table or mapping of str to ibis.expr.types.Value
+            A table with the expression's columns, or such columns by name.
+
+        Returns
+        -------
+        ibis.expr.types.BooleanValue
+            Never missing: a condition that is missing is not true. Computed quicker than
+            :meth:`to_ibis`.
+
+        Raises
+        ------
+        ExpressionError
+            If the expression is no condition, or the table does not fit it.
+        """
+        return self._settled(table, truth=True)
+
+    def fails(self, table: ir.Table | Mapping[str, ir.Value]) -> ir.BooleanValue:
+        """Return for which rows a condition is false.
+
+        Parameters
+        ----------
+        table : ibis.expr.types.Table or mapping of str to ibis.expr.types.Value
+            A table with the expression's columns, or such columns by name.
+
+        Returns
+        -------
+        ibis.expr.types.BooleanValue
+            Never missing: a condition that is missing is not false.
+
+        Raises
+        ------
+        ExpressionError
+            If the expression is no condition, or the table does not fit it.
+        """
+        return self._settled(table, truth=False)
+
+    def _settled(self, table: ir.Table | Mapping[str, ir.Value], *, truth: bool) -> ir.BooleanValue:
+        _refuse_unless_condition(self)
+        answer = compile_truth(self._node, Target(table, self.text), truth=truth)
+        return answer.fill_null(False)  # noqa: FBT003
 
     def evaluate(self, row: Mapping[str, object]) -> object:
         """Return the value of the expression on one row.
@@ -229,15 +276,19 @@ def parse_condition(text: str, *, schema: Schema, functions: Functions = NONE) -
     True
     """
     expression = parse(text, schema=schema, functions=functions)
+    _refuse_unless_condition(expression)
+    return expression
+
+
+def _refuse_unless_condition(expression: Expression) -> None:
     if expression.kind is not Type.BOOLEAN:
         raise ExpressionError(
             problem=f"A condition is true or false, but this is {IN_WORDS[expression.kind]}.",
             why="It decides which rows or people are in.",
             fix="compare it with something, such as amount > 0 or country = 'PT'.",
-            text=text,
+            text=expression.text,
             at=expression._node.at,
         )
-    return expression
 
 
 def _tree(text: str, schema: Schema, functions: Functions) -> Node:

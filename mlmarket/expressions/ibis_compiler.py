@@ -41,10 +41,12 @@ from mlmarket.expressions.nodes import (
     Not,
 )
 
-__all__ = ["Target", "compile_node"]
+__all__ = ["LARGEST", "Target", "compile_node", "constant", "in_pairs", "untouched"]
 
 _TIMESTAMP: Final = "timestamp(6)"
-_LARGEST: Final = 1.7976931348623157e308
+LARGEST: Final = 1.7976931348623157e308
+"""The largest number of float64."""
+
 _SMALLEST: Final = 5e-324
 _DTYPES: Final = {
     Type.BOOLEAN: "boolean",
@@ -112,11 +114,12 @@ def _literal(node: Literal) -> ir.Value:
     if isinstance(value, datetime):
         return ibis.literal(value.replace(tzinfo=None).isoformat(sep=" ")).cast(_TIMESTAMP)
     if isinstance(value, float):
-        return _constant(value)
+        return constant(value)
     return ibis.literal(value)
 
 
-def _constant(number: float) -> ir.Value:
+def constant(number: float) -> ir.Value:
+    """Return a number as a literal of exactly that float64."""
     # As text: a database may read a bare 0.1 as a decimal and round it again on the way.
     return ibis.literal(repr(float(number))).cast("float64")
 
@@ -124,6 +127,11 @@ def _constant(number: float) -> ir.Value:
 @_value.register(Column)
 def _(node: Column, target: Target) -> ir.Value:
     return _clean(_column(node, target))
+
+
+def untouched(node: Column | Known, target: Target) -> ir.Value:
+    """Return a column, or the answer to a call, with NaN and infinities as they are there."""
+    return _column(node, target) if isinstance(node, Column) else _found(node, target)
 
 
 def _column(node: Column, target: Target) -> ir.Value:
@@ -160,7 +168,7 @@ def _clean(value: ir.Value) -> ir.Value:
 
 def _finite(value: ir.Value) -> ir.Value:
     # NaN is above all numbers in SQL and beside them in IEEE 754: false either way.
-    return (value.abs() <= _constant(_LARGEST)).ifelse(value, ibis.null(value.type()))
+    return (value.abs() <= constant(LARGEST)).ifelse(value, ibis.null(value.type()))
 
 
 @_value.register(Known)
@@ -209,7 +217,7 @@ def _(node: Arithmetic, target: Target) -> ir.Value:
 
 def _divisor(value: ir.Value) -> ir.Value:
     size = value.abs()
-    usable = size.between(_constant(_SMALLEST), _constant(_LARGEST))
+    usable = size.between(constant(_SMALLEST), constant(LARGEST))
     return usable.ifelse(value, ibis.null("float64"))
 
 
@@ -322,9 +330,13 @@ def _(node: Not, target: Target) -> ir.Value:
 @_value.register(AllOf)
 @_value.register(AnyOf)
 def _(node: AllOf | AnyOf, target: Target) -> ir.Value:
-    join = operator.and_ if isinstance(node, AllOf) else operator.or_
     parts = [compile_node(operand, target) for operand in node.operands]
-    while len(parts) > 1:  # in pairs, for a query of log depth instead of one level an operand
+    return in_pairs(operator.and_ if isinstance(node, AllOf) else operator.or_, parts)
+
+
+def in_pairs(join: Callable[[ir.Value, ir.Value], ir.Value], parts: Sequence[ir.Value]) -> ir.Value:
+    """Join values in pairs of pairs: a query of log depth instead of one level an operand."""
+    while len(parts) > 1:
         pairs = zip(parts[::2], parts[1::2], strict=False)
         joined = [join(left, right) for left, right in pairs]
         parts = [*joined, *parts[2 * len(joined) :]]

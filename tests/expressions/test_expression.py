@@ -152,6 +152,8 @@ PAIRS = {
     ("x", "y"): """
         x + y | x - y | x * y | x / y | x % y | -x | 1 / (x * y) | x / (y / x) | x - (y - x)
         x = y | x <> y | x < y | x <= y | x > y | x >= y | x is null | x * y is not null
+        x > 0.1 | x <= 0.1 | not x < 3 | not (x >= 0.1 and y < 0) | 0.1 >= x | x <> 0.1 | not x = 3
+        x between -1 and 0.1 | x not between -1 and 0.1 | not (x > 1 or y > 1) | not (not x > 1)
         x in (0, 0.1, 3, null) | x not in (1, 1e308) | x between y and 3 | 0 not between x and y
     """,
     ("n", "x"): """
@@ -165,6 +167,7 @@ PAIRS = {
     ("money", "small"): """
         money = 19.99 | money in (19.99, -0.1) | money * small | money > small | small = 1.5
         small / money | money between small and 20 | small in (1.5, 3) | money % 3 | -small
+        small > 1 | not small > 1 | small <= 1.5 | money <= 19.99 | not money > 19.99 | small <> 0
     """,
     ("t", "s p"): """
         t || "s p" | t = "s p" | t < "s p" | t >= "s p" | t between 'A' and "s p" | t is null
@@ -229,13 +232,25 @@ def answers_of_the_database(connection, table, expressions):
 SCHEMA = schema_of(ibis.table(ibis.Schema.from_pyarrow(TEMPLATE), name="t"))
 
 
+def settled_by_the_database(connection, table, conditions):
+    ours = ibis.memtable(table)
+    columns = {f"true{i}": condition.holds(ours) for i, condition in conditions.items()}
+    columns |= {f"false{i}": condition.fails(ours) for i, condition in conditions.items()}
+    return connection.to_pyarrow(ours.select(**columns)).to_pydict() if columns else {}
+
+
 def assert_both_answer_alike(connection, table, texts):
     expressions = [parse(text, schema=SCHEMA) for text in texts]
+    conditions = {i: e for i, e in enumerate(expressions) if e.kind is Type.BOOLEAN}
+    settled = settled_by_the_database(connection, table, conditions)
     answers = answers_of_the_database(connection, table, expressions)
     rows = table.to_pylist()
     for number, expression in enumerate(expressions):
         expected = [plain(expression.evaluate(row)) for row in rows]
         assert [plain(value) for value in answers[f"r{number}"]] == expected, expression
+        if number in conditions:
+            assert settled[f"true{number}"] == [value is True for value in expected], expression
+            assert settled[f"false{number}"] == [value is False for value in expected], expression
 
 
 @pytest.mark.parametrize("names", PAIRS)

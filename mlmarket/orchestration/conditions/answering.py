@@ -158,9 +158,7 @@ def _answered(
         there = ibis.memtable(scene.bench.to_pyarrow(subjects))
         found = _joined(asked, there, _together(theirs, own), scene.now)
         return ibis.memtable(home.to_pyarrow(found))
-    brought = scene.bench.create_table(
-        ibis.util.gen_name("behaviour"), home.to_pyarrow_batches(theirs), temp=True
-    )
+    brought = ibis.memtable(home.to_pyarrow(theirs))
     return _joined(asked, subjects, _together(brought, own), scene.now)
 
 
@@ -319,18 +317,19 @@ def _joined(
     asked: Sequence[Question], subjects: ir.Table, relevant: ir.Table, now: datetime
 ) -> ir.Table:
     behaviour = relevant.rename({f"_{name}": name for name in relevant.columns})
-    both = subjects.left_join(behaviour, subjects["contact_id"] == behaviour["_contact_id"])
+    both = subjects.join(behaviour, subjects["contact_id"] == behaviour["_contact_id"])
     seen = {name: both[f"_{name}"] for name in relevant.columns}
-    found = both.group_by("n").agg(
-        **{
-            f"answer{place}": _aggregate(question, both, seen, now)
-            for place, question in enumerate(asked)
-        }
-    )
+    aggregates = {
+        f"_answer{place}": _aggregate(question, both, seen, now)
+        for place, question in enumerate(asked)
+    }
+    # To group those who did something and put them beside the others is quicker than to group all.
+    busy = both.group_by(_n="n").agg(**aggregates)
+    found = subjects.left_join(busy, subjects["n"] == busy["_n"])
     return found.select(
         "n",
         **{
-            question.call.key: _answer(question, found[f"answer{place}"], now)
+            question.call.key: _answer(question, found[f"_answer{place}"], now)
             for place, question in enumerate(asked)
         },
     )
@@ -345,15 +344,15 @@ def _aggregate(
     if question.name != "count":
         return counts.any()
     if not question.counts_orders:
-        return counts.sum()
+        return both.count(where=counts)
     rows = seen["row_id"]
-    return rows.nunique(where=counts) + (counts & rows.isnull()).sum()
+    return rows.nunique(where=counts) + both.count(where=counts & rows.isnull())
 
 
 def _counts(
     question: Question, both: ir.Table, seen: Mapping[str, ir.Value], now: datetime
 ) -> ir.Value:
-    """Return which rows count; missing, which is no, beside people who did nothing."""
+    """Return which rows count; missing is no."""
     occurred = seen["occurred_at"]
     parts = [seen["type"].isin(question.types)]
     if question.within is not None:
@@ -367,7 +366,7 @@ def _counts(
         is_step = campaign.startswith(f"{question.subject}.")
         parts.append((campaign == question.subject) | is_step)
     if question.where is not None:
-        parts.append(question.where.to_ibis(seen))
+        parts.append(question.where.holds(seen))
     return reduce(and_, parts)
 
 

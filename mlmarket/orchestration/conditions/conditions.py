@@ -170,7 +170,7 @@ class Conditions:
         ibis.expr.types.BooleanValue
             Never missing.
         """
-        return self.expressions[key].to_ibis(table).fill_null(False)  # noqa: FBT003
+        return self.expressions[key].holds(table)
 
     def suppresses(self, key: str, table: ir.Table) -> ir.BooleanValue:
         """Return for whom a condition holds; where it is unknown, it does.
@@ -189,7 +189,7 @@ class Conditions:
         ibis.expr.types.BooleanValue
             Never missing.
         """
-        return self.expressions[key].to_ibis(table).fill_null(True)  # noqa: FBT003
+        return ~self.expressions[key].fails(table)
 
     def permits_row(self, key: str, row: Mapping[str, object]) -> bool:
         """Return whether a condition holds on one row; unknown is no."""

@@ -82,7 +82,7 @@ class EventMatch:
         is_type = (activity["type"] == self.type).fill_null(False)  # noqa: FBT003
         if self.where is None:
             return is_type
-        return is_type & self.where.to_ibis(activity).fill_null(False)  # noqa: FBT003
+        return is_type & self.where.holds(activity)
 
     def matches_row(self, event: Mapping[str, object]) -> bool:
         """Return whether it means one event.

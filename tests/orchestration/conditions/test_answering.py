@@ -437,14 +437,14 @@ def test_another_database_hands_over_only_what_can_matter(bench, monkeypatch):
     cells.append(opened(NOW, contact_id="stranger"))
     rows = [{**dict.fromkeys(ACTIVITY), **cell} for cell in cells]
     there.create_table("activity", pa.Table.from_pylist(rows, schema=pa.schema(ACTIVITY)))
-    read = there.to_pyarrow_batches
+    read = there.to_pyarrow
 
     def watched(table):
-        brought.extend(there.to_pyarrow(table).to_pylist())
+        brought.extend(read(table).to_pylist())
         return read(table)
 
     monkeypatch.setattr("mlmarket.orchestration.conditions.answering._IN_PLACE", frozenset())
-    monkeypatch.setattr(there, "to_pyarrow_batches", watched)
+    monkeypatch.setattr(there, "to_pyarrow", watched)
 
     class Elsewhere:
         def activity(self, *types):
