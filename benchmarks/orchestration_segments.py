@@ -4,7 +4,7 @@
 
 Twenty segments: seven by predictions (four of them with a band to stay), six by what people did, three
 rankings, and four made of other segments. People and events are simulated into the folder unless they are
-there. Decided are a first night, in which everybody enters; a second one, with a tenth of the scores drawn
+there; events are read once from a Parquet file and once from a table of the database. Decided are a first night, in which everybody enters; a second one, with a tenth of the scores drawn
 anew; and a minute in which 1% of the people are looked at. Printed: wall and CPU seconds, and the most memory
 used so far by a process that began with nothing; the last line says what a night adds to its tables.
 
@@ -100,8 +100,7 @@ def simulate(folder: Path, people: int, events: int) -> None:
     cumulated = np.cumsum(weight) / weight.sum()
     with pq.ParquetWriter(folder / f"events_{events}.parquet", _events_schema()) as writer:
         for begin in range(0, events, BATCH):
-            count = min(BATCH, events - begin)
-            writer.write_table(_events(rng, count, names, cumulated, begin))
+            writer.write_table(_events(rng, names, cumulated, begin, events))
 
 
 def _people(rng: np.random.Generator, count: int) -> pa.Table:
@@ -137,14 +136,17 @@ def _events_schema() -> pa.Schema:
 
 
 def _events(
-    rng: np.random.Generator, count: int, names: pa.Array, cumulated: np.ndarray, begin: int
+    rng: np.random.Generator, names: pa.Array, cumulated: np.ndarray, begin: int, total: int
 ) -> pa.Table:
+    count = min(BATCH, total - begin)
     whom = np.searchsorted(cumulated, rng.random(count))
-    back = rng.integers(0, 730 * 86_400, count).astype("timedelta64[s]")
+    # Events come in the order of time, as a shop writes them down, over two years.
+    since = np.sort(rng.uniform(begin, begin + count, count) / total * 730 * 86_400_000_000)
+    start = np.datetime64(NOW - timedelta(days=730), "us")
     content = {
         "contact_id": names.take(pa.array(whom)),
         "type": pa.array(TYPES).take(pa.array(rng.choice(len(TYPES), count, p=SHARES))),
-        "occurred_at": (np.datetime64(NOW, "s") - back).astype("datetime64[us]"),
+        "occurred_at": start + since.astype("timedelta64[us]"),
         "row_id": pc.cast(pa.array(np.arange(begin, begin + count)), pa.string()),
     }
     schema = _events_schema()
@@ -154,10 +156,11 @@ def _events(
 
 
 class Diary:
-    """What people did, in a Parquet file that the bench reads."""
+    """What people did, read from a Parquet file or from a table of the database."""
 
-    def __init__(self, bench: Bench, path: Path) -> None:
-        self._events = bench.read_parquet(path, table_name="events")
+    def __init__(self, bench: Bench, path: Path, *, is_table: bool) -> None:
+        file = bench.read_parquet(path, table_name="file")
+        self._events = bench.create_table("events", file, temp=True) if is_table else file
 
     def has(self, _table: str) -> bool:
         """Say that there are no further tables."""
@@ -197,7 +200,7 @@ def timed(title: str, work: Callable[[], Membership]) -> Membership:
     return found
 
 
-def measure(folder: Path, people: int, events: int) -> None:
+def measure(folder: Path, people: int, events: int, store: str) -> None:
     """Decide the nights in this process."""
     segments = [Segment.model_validate({"name": k, "title": k, **v}) for k, v in RULES.items()]
     plain = [one for one in segments if "(" not in (one.when or "")]
@@ -205,12 +208,14 @@ def measure(folder: Path, people: int, events: int) -> None:
     plain = [one for one in plain if {*one.all_of, *one.any_of, *one.not_in} <= usable]
     everything, without = Playbook(segments=tuple(segments)), Playbook(segments=tuple(plain))
     table = pq.read_table(folder / f"people_{people}.parquet")
-    print(f"\n{len(segments)} segments, {people:,} people, {events:,} events")
+    print(f"\n{len(segments)} segments, {people:,} people, {events:,} events in a {store}")
     columns = ("wall s", "CPU s", "peak MB", "members", "entered", "left", "skipped")
     widths = (8, 8, 10, 12, 12, 10, 9)
     print(" " * 34 + "".join(f"{name:>{w}}" for name, w in zip(columns, widths, strict=True)))
     with open_bench() as bench:
-        sources = Sources(Diary(bench, folder / f"events_{events}.parquet"))
+        sources = Sources(
+            Diary(bench, folder / f"events_{events}.parquet", is_table=store == "table")
+        )
         first = bench.create_table("first", table, temp=True)
         second = bench.create_table("second", moved(table, 0.1, 1), temp=True)
 
@@ -241,13 +246,14 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=1_000_000)
     parser.add_argument("--events", type=int, default=20_000_000)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--measure", choices=("file", "table"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.measure:
-        measure(given.folder, given.people, given.events)
+        measure(given.folder, given.people, given.events, given.measure)
         return
     simulate(given.folder, given.people, given.events)
-    subprocess.run([sys.executable, __file__, *sys.argv[1:], "--measure"], check=True)
+    for store in ("file", "table"):
+        subprocess.run([sys.executable, __file__, *sys.argv[1:], "--measure", store], check=True)
 
 
 if __name__ == "__main__":

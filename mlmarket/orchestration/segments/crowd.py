@@ -159,6 +159,8 @@ def earlier_of(before: pa.Table, crowd: Crowd) -> dict[str, Earlier]:
     dict of str to Earlier
         Only segments that somebody was in.
     """
+    if not len(before):
+        return {}
     found = pc.index_in(before["contact_id"].cast(pa.string()), value_set=crowd.contact_id)
     places = pc.fill_null(found, _NOT_HERE).to_numpy().astype(np.int64)
     encoded = before["segment"].combine_chunks().dictionary_encode()

@@ -163,7 +163,13 @@ def _questions(
         read = rules[segment.name]
         if read.lacking:
             continue
-        answers = {} if read.memberships else holding(read.conditions, people)
+        if read.memberships:
+            # These wait for other segments; what else they read is fetched for then.
+            columns = read.columns - {call.key for call in read.memberships}
+            answers: dict[str, ir.Value] = {}
+            questions |= {name: people[name] for name in sorted(columns)}
+        else:
+            answers = holding(read.conditions, people)
         if segment.top is not None:
             answers["top"] = people[segment.top.column]
         by = None if segment.list is None else segment.list.by
@@ -266,21 +272,20 @@ class _Night:
             everybody = np.ones(len(self._crowd), dtype=np.bool_)
             return everybody, everybody
         if rules.memberships:
-            answers = self._ask_again(rules)
+            table = self._ask_again(rules)
+            answers = {key: table[key] for key in rules.conditions}
         else:
-            names = {key: _column(segment, key) for key in rules.conditions}
-            answers = {key: self._crowd.columns[name] for key, name in names.items()}
+            answers = {key: self._crowd.columns[_column(segment, key)] for key in rules.conditions}
         comes: Flags = answers["when"].to_numpy()
         return comes, answers["stay"].to_numpy() if "stay" in answers else comes
 
-    def _ask_again(self, rules: Rules) -> dict[str, pa.ChunkedArray]:
+    def _ask_again(self, rules: Rules) -> pa.Table:
         """Answer conditions that ask for segments decided just now."""
         inside = {call.key: self._inside[call.subject] for call in rules.memberships}
-        members = ibis.memtable(pa.table({"_person": self._crowd.person, **inside}))
-        table = self._crowd.table.drop(*inside.keys() & set(self._crowd.table.columns))
-        joined = table.join(members, table["person"] == members["_person"])
-        found = self._crowd.ask(holding(rules.conditions, joined), joined, self._bench)
-        return {key: found[key] for key in rules.conditions}
+        columns = sorted(rules.columns - inside.keys())
+        content = {name: self._crowd.columns[name] for name in columns}
+        table = ibis.memtable(pa.table({"person": self._crowd.person, **content, **inside}))
+        return self._crowd.ask(holding(rules.conditions, table), table, self._bench)
 
     def _listed(self, segment: Segment) -> tuple[Flags, int]:
         """Return who is on the segment's list, and how many entries are nobody's."""
@@ -326,18 +331,20 @@ class _Night:
         for name in sorted({*by_name, *self._earlier}):
             earlier = self._earlier.get(name, _NOBODY)
             if name not in by_name:
-                changes.append(_departed(name, earlier.rows, REMOVED))
+                changes.append(_ordered(_departed(name, earlier.rows, REMOVED)))
             elif name in rows:
                 segment, whom = rows[name]
                 members.append(self._members_table(segment, whom, why[name]))
-                changes.append(self._changes_table(segment, whom, why[name]))
-                changes.append(_departed(name, earlier.gone, GONE))
+                moves = self._changes_table(segment, whom, why[name])
+                gone = _departed(name, earlier.gone, GONE)
+                changes.append(_ordered(pa.concat_tables([moves, gone])) if len(gone) else moves)
             else:
-                members.append(earlier.rows.select(MEMBERSHIPS.names).cast(MEMBERSHIPS))
+                kept = earlier.rows.select(MEMBERSHIPS.names).cast(MEMBERSHIPS)
+                members.append(_ordered(kept))
         results = tuple(self._results[segment.name] for segment in playbook.segments)
         return Membership(
-            _ordered("memberships", members),
-            _ordered("changes", changes),
+            _together(members),
+            _together(changes),
             canonical("skipped", _skipped(results)),
             results,
         )
@@ -392,17 +399,17 @@ def _departed(name: str, rows: pa.Table, why: str) -> pa.Table:
     return pa.table(content).cast(CHANGES)
 
 
-def _ordered(name: str, pieces: Sequence[pa.Table]) -> pa.Table:
-    """Return the pieces as one canonical table, sorted only where they are not in order yet."""
-    table = pa.concat_tables(pieces).combine_chunks()
-    segment, contact = table["segment"].combine_chunks(), table["contact_id"].combine_chunks()
-    if len(table) > 1:
-        rises = pc.greater(contact[1:], contact[:-1])
-        new = pc.greater(segment[1:], segment[:-1])
-        same = pc.equal(segment[1:], segment[:-1])
-        if not pc.all(pc.or_(new, pc.and_(same, rises))).as_py():
-            return canonical(name, table)
-    return table.replace_schema_metadata(None)
+def _ordered(rows: pa.Table) -> pa.Table:
+    """Return rows of one segment in the order of their people."""
+    contact = rows["contact_id"].combine_chunks()
+    if len(rows) < 2 or pc.all(pc.greater(contact[1:], contact[:-1])).as_py():
+        return rows
+    return rows.take(pc.sort_indices(contact))
+
+
+def _together(pieces: Sequence[pa.Table]) -> pa.Table:
+    """Return the pieces, which are in order, as one canonical table; sorting it again is slow."""
+    return pa.concat_tables(pieces).combine_chunks().replace_schema_metadata(None)
 
 
 def _skipped(results: Sequence[SegmentResult]) -> pa.Table:

@@ -77,6 +77,11 @@ class Rules:
         """What they ask about anything else that is not a column."""
         return tuple(call for call in self._calls() if call.name != "in_segment")
 
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns that the conditions read, the keys of their calls among them."""
+        return frozenset().union(*(one.columns for one in self.conditions.values()))
+
     def _calls(self) -> list[Asked]:
         return [call for one in self.conditions.values() for call in one.calls]
 
