@@ -47,18 +47,21 @@ def outgrouped(candidates: Candidates, passes: Passes, held_out: Flags) -> tuple
     first[order] = np.repeat(order[firsts], np.diff(np.append(firsts, len(order))))
     mine = first[: len(rows)]
     # Where only journeys that are held out are left, none goes before another.
-    behind = speaks[mine] & _differ(mine, np.arange(len(rows)), (priority, entered, journey))
+    behind = speaks[mine] & _before(mine, (-priority, entered, journey), len(rows))
+    behind &= journey[mine] != journey[: len(rows)]
     blocked[rows] = behind
     is_candidate = mine < len(rows)
     winner[rows] = np.where(behind & is_candidate, rows[np.where(is_candidate, mine, 0)], -1)
     return blocked, winner
 
 
-def _differ(one: Rows, other: Rows, columns: tuple[Rows, ...]) -> Flags:
-    differ = np.zeros(len(one), np.bool_)
-    for column in columns:
-        differ |= column[one] != column[other]
-    return differ
+def _before(one: Rows, keys: tuple[Rows, ...], count: int) -> Flags:
+    """Return whether rows come before the first ``count`` ones, by keys in order."""
+    before, equal = np.zeros(count, np.bool_), np.ones(count, np.bool_)
+    for key in keys:
+        before |= equal & (key[one] < key[:count])
+        equal &= key[one] == key[:count]
+    return before
 
 
 def _keys(candidates: Candidates, passes: Passes, rows: Rows) -> tuple[tuple[Rows, ...], Flags]:

@@ -182,7 +182,7 @@ class Scene:
                 "reasons": named(int(made.reasons[n])),
                 "until": made.until[n].item(),
                 "winner": int(made.winner[n]),
-                "value": float(made.value[n]),
+                "value": None if np.isnan(made.value[n]) else float(made.value[n]),
             }
             for n in range(len(self.asks))
         ]
