@@ -150,7 +150,7 @@ class _Delivery:
 
     def recover(self, adapter: Adapter) -> None:
         """Look into what was claimed for an adapter when a process died."""
-        read, broken = handovers(self.store.handed_over("claimed"))
+        read, broken = handovers(self.store.outbox("claimed"))
         mine = [row for row in read if adapter.route.takes(row)]
         # Rows that cannot be read have no route; the first adapter settles them.
         results = [one for one in broken if not self.batches]

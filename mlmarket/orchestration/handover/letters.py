@@ -24,9 +24,9 @@ def dead_letters(store: OutboxStore) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        The columns of the outbox, ``status``, ``attempts`` and the last ``error``.
+        The columns of the outbox, ``status``, ``attempts`` and ``last_error``.
     """
-    return store.handed_over("failed")
+    return store.outbox("failed")
 
 
 def in_doubt(store: OutboxStore) -> pa.Table:
@@ -42,7 +42,7 @@ def in_doubt(store: OutboxStore) -> pa.Table:
     pyarrow.Table
         As :func:`dead_letters`.
     """
-    return store.handed_over("unknown")
+    return store.outbox("unknown")
 
 
 def requeue(store: OutboxStore, keys: Iterable[str], *, now: datetime) -> int:
@@ -99,7 +99,7 @@ def retry_unknown(store: OutboxStore, keys: Iterable[str], *, now: datetime) -> 
 def _put_back(store: OutboxStore, keys: Iterable[str], status: str, now: datetime) -> int:
     wanted = sorted({keys} if isinstance(keys, str) else set(keys))
     moment = utc(now)
-    known = store.handed_over(status)["idempotency_key"]
+    known = store.outbox(status)["idempotency_key"]
     given = pa.array(wanted, pa.string())
     strange = given.filter(pc.invert(pc.is_in(given, value_set=known.combine_chunks())))
     if len(strange):

@@ -71,7 +71,7 @@ class OutboxStore(Protocol):
             With a zone.
         """
 
-    def handed_over(self, *statuses: str) -> pa.Table:
+    def outbox(self, *statuses: str) -> pa.Table:
         """Return rows by their status.
 
         Parameters
@@ -82,5 +82,5 @@ class OutboxStore(Protocol):
         Returns
         -------
         pyarrow.Table
-            The columns of the outbox, ``status``, ``attempts`` and ``error``.
+            The columns of the outbox, ``status``, ``attempts`` and ``last_error``.
         """

@@ -22,7 +22,7 @@ from mlmarket.orchestration.tables import OUTBOX
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 PLAIN = NOW.replace(tzinfo=None)
 CLAIMED = OUTBOX.append(pa.field("attempts", pa.int32()))
-KEPT = CLAIMED.append(pa.field("status", pa.string())).append(pa.field("error", pa.string()))
+KEPT = CLAIMED.append(pa.field("status", pa.string())).append(pa.field("last_error", pa.string()))
 
 
 def row(key: str, **changes: Any) -> dict[str, Any]:
@@ -61,13 +61,13 @@ class Outbox:
     """What a store does with an outbox, in memory; notes each claim and settlement."""
 
     def __init__(self, *rows: dict[str, Any]) -> None:
-        fresh = {"status": "pending", "attempts": 0, "error": None, "next_attempt_at": None}
+        fresh = {"status": "pending", "attempts": 0, "last_error": None, "next_attempt_at": None}
         self.rows = {one["idempotency_key"]: {**fresh, **one} for one in rows}
         self.calls: list[tuple[str, tuple[str, ...]]] = []
 
-    def claim(self, worker, *, now, limit, kinds=None, channels=None, check=None):
+    def claim(self, worker, *, now, limit, kinds=None, channels=None, check=None):  # noqa: ARG002
         moment, taken = now.astimezone(UTC).replace(tzinfo=None), []
-        for key, one in sorted(self.rows.items()):
+        for _, one in sorted(self.rows.items()):
             fits = (kinds is None or one["kind"] in kinds) and (
                 channels is None or one["channel"] in channels
             )
@@ -84,15 +84,16 @@ class Outbox:
         self.calls.append(("claim", tuple(one["idempotency_key"] for one in taken)))
         return pa.Table.from_pylist(taken, schema=CLAIMED)
 
-    def settle(self, results, *, now):
+    def settle(self, results, *, now):  # noqa: ARG002
         assert results.schema == SETTLEMENTS
         told = results.to_pylist()
         for one in told:
             assert self.rows[one["idempotency_key"]]["status"] != "sent"
+            one["last_error"] = one.pop("error")
             self.rows[one["idempotency_key"]].update(one)
         self.calls.append(("settle", tuple(one["idempotency_key"] for one in told)))
 
-    def handed_over(self, *statuses):
+    def outbox(self, *statuses):
         found = [one for _, one in sorted(self.rows.items()) if one["status"] in statuses]
         return pa.Table.from_pylist(found, schema=KEPT)
 
@@ -110,7 +111,7 @@ class Noting:
         self.asked: list[tuple[str, ...]] = []
         self.do = do or (lambda batch: [Result(one.key, "sent") for one in batch])
 
-    def accepts(self, row):
+    def accepts(self, row):  # noqa: ARG002
         return True
 
     def send(self, batch):

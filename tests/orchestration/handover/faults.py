@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import ibis.backends.duckdb  # noqa: F401 - so that each child need not
 import pyarrow as pa
@@ -75,7 +75,7 @@ class Store:
     def run(self, statement: str, values: Any = ()) -> list[Any]:
         return self._connection.execute(statement, values).fetchall()
 
-    def claim(self, worker, *, now, limit, kinds=None, channels=None, check=None):
+    def claim(self, worker, *, now, limit, kinds=None, channels=None, check=None):  # noqa: ARG002
         moment = _text(now.replace(tzinfo=None))
         self.run("BEGIN IMMEDIATE")
         found = self.run(
@@ -101,7 +101,7 @@ class Store:
             )
         self.run("COMMIT")
 
-    def handed_over(self, *statuses):
+    def outbox(self, *statuses):
         found = self.run("SELECT content, attempts, status FROM outbox ORDER BY key")
         schema = OUTBOX.append(pa.field("attempts", pa.int32()))
         rows = [_row(*one[:2]) for one in found if one[2] in statuses]
@@ -172,7 +172,7 @@ def receivers() -> Iterator[str]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    done: dict[str, Counter[str]] = {}
+    done: ClassVar[dict[str, Counter[str]]] = {}
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
@@ -303,11 +303,13 @@ def killed_at(trial: Trial, moment: int) -> dict[str, int]:
     }
 
 
-def trials(kind: str, server: str, folder: Path, rows: int, batch: int) -> dict[str, Any]:
-    """Kill at each moment there is; return the sums."""
+def trials(
+    kind: str, server: str, folder: Path, *, rows: int, batch: int, step: int
+) -> dict[str, Any]:
+    """Kill at each step-th moment there is; return the sums."""
     filled(folder / "filled", rows)
     totals: Counter[str] = Counter()
-    begun, moment, moments, most = time.perf_counter(), 0, 0, 0
+    begun, moment, moments, killed, most = time.perf_counter(), 0, 0, 0, 0
     while moment <= moments:
         place = folder / f"{KINDS.index(kind)}-{moment}"
         place.mkdir()
@@ -318,19 +320,28 @@ def trials(kind: str, server: str, folder: Path, rows: int, batch: int) -> dict[
         totals.update(found)
         most = max(most, found["unknown"])
         shutil.rmtree(place)
-        moment += 1
+        killed += moment > 0
+        moment += step if moment else 1
     seconds = round(time.perf_counter() - begun, 1)
-    return {"receiver": kind, "killed": moments, **totals, "most": most, "seconds": seconds}
+    return {
+        "receiver": kind,
+        "moments": moments,
+        "killed": killed,
+        **totals,
+        "most": most,
+        "seconds": seconds,
+    }
 
 
 def main() -> None:
-    """Print what became of so many rows in batches of so many, one line a kind of receiver."""
-    rows, batch = (int(text) for text in sys.argv[1:3])
+    """Print a line for each kind of receiver; ``faults.py ROWS BATCH STEP [KIND …]``."""
+    rows, batch, step = (int(text) for text in sys.argv[1:4])
     with tempfile.TemporaryDirectory() as folder, receivers() as server:
-        for kind in KINDS:
+        for kind in sys.argv[4:] or KINDS:
             place = Path(folder) / str(KINDS.index(kind))
             place.mkdir()
-            print(json.dumps(trials(kind, server, place, rows, batch)), flush=True)  # noqa: T201
+            found = trials(kind, server, place, rows=rows, batch=batch, step=step)
+            print(json.dumps(found), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -42,8 +42,8 @@ def way(request, tmp_path):
 
 def rows_in(way):
     with way._opened() as connection:
-        found = connection.execute(f"SELECT * FROM {way.table} ORDER BY idempotency_key")
-        return found.fetchall()
+        query = f"SELECT * FROM {way.table} ORDER BY idempotency_key"  # noqa: S608
+        return connection.execute(query).fetchall()
 
 
 def statuses(results):
@@ -102,7 +102,7 @@ def test_a_database_that_is_in_use_is_tried_again_and_left_alone(outbox, tmp_pat
     done = deliver(store, way, now=outbox.NOW)
     assert done.resting == ("crm",)
     assert store.statuses() == {"a": "pending"}
-    assert store.rows["a"]["error"] == "The database takes no rows: IOException."
+    assert store.rows["a"]["last_error"] == "The database takes no rows: IOException."
     assert statuses(way.recover(outbox.batch_of("a"))) == ["retry"]
 
 

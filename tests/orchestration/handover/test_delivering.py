@@ -83,7 +83,7 @@ def test_one_failed_contact_does_not_send_its_batch_again(outbox):
         deliver(store, way, now=outbox.NOW + timedelta(hours=hours))
     assert way.given == sorted(store.rows)
     assert [key for key, status in store.statuses().items() if status != "sent"] == ["k003"]
-    assert store.rows["k003"]["error"] == "no such contact"
+    assert store.rows["k003"]["last_error"] == "no such contact"
 
 
 def test_a_row_that_breaks_its_batch_is_found_and_the_others_go_out(outbox):
@@ -91,7 +91,7 @@ def test_a_row_that_breaks_its_batch_is_found_and_the_others_go_out(outbox):
     way = outbox.Noting(batch=32, do=failing("k013"))
     done = deliver(store, way, now=outbox.NOW, clock=lambda: 0.0)
     assert (done.total("sent"), done.total("retry")) == (31, 1)
-    assert store.rows["k013"]["error"] == "'noting' raised ValueError."
+    assert store.rows["k013"]["last_error"] == "'noting' raised ValueError."
     sent = [key for batch in way.batches if "k013" not in batch for key in batch]
     assert sorted(sent) == sorted(set(store.rows) - {"k013"})
 
@@ -125,7 +125,7 @@ def test_silence_about_a_row_is_not_success(outbox, idempotent, status):
     store = outbox.Store(*rows_of(outbox, 3))
     deliver(store, outbox.Noting(idempotent=idempotent, do=all_but_one), now=outbox.NOW)
     assert store.statuses() == {"k000": "sent", "k001": status, "k002": "sent"}
-    assert store.rows["k001"]["error"] == "'noting' did not say what became of it."
+    assert store.rows["k001"]["last_error"] == "'noting' did not say what became of it."
 
 
 def test_a_claim_is_not_a_checkpoint_so_a_crash_loses_nothing(outbox):
@@ -202,7 +202,7 @@ def test_a_retry_waits_and_after_eight_attempts_it_is_a_dead_letter(outbox):
         now = again.replace(tzinfo=now.tzinfo)
     assert len(way.batches) == 8
     assert store.statuses() == {"a": "failed"}
-    assert store.rows["a"]["error"] == "Given up after 8 attempts. busy"
+    assert store.rows["a"]["last_error"] == "Given up after 8 attempts. busy"
     assert waits == [Retries().wait("a", attempt) for attempt in range(1, 8)]
 
 

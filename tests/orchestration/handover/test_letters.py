@@ -25,7 +25,7 @@ def store(outbox):
 
 def test_dead_letters_and_doubts_are_listed_with_their_errors(store):
     (letter,) = dead_letters(store).to_pylist()
-    assert (letter["idempotency_key"], letter["error"]) == ("bad", "why")
+    assert (letter["idempotency_key"], letter["last_error"]) == ("bad", "why")
     assert in_doubt(store)["idempotency_key"].to_pylist() == ["doubt"]
 
 
