@@ -89,7 +89,7 @@ def card_of(node: Node) -> Card:
 
 
 @singledispatch
-def _card(content: object, name: str) -> Card:
+def _card(content: object, name: str) -> Card:  # noqa: ARG001 - as all cards
     raise TypeError(type(content).__name__)
 
 
@@ -100,7 +100,8 @@ def _(content: Message, name: str) -> Card:
         details.append("at the person's best time")
     if content.worth is not None:
         details.append("by expected value")
-    kind = channels_in_words(content.channels, " \N{RIGHTWARDS ARROW} ").upper()
+    ladder = channels_in_words(content.channels, " \N{RIGHTWARDS ARROW} ")
+    kind = ladder.replace(" message", "").upper()
     return Card(kind, spoken(name), tuple(details))
 
 

@@ -21,7 +21,8 @@ _JUMP: Final = "#6741A5"
 _FONT: Final = "'Inter','Segoe UI','Helvetica Neue',Arial,sans-serif"
 _TOP: Final = 58.0
 _END_HEIGHT: Final = 54.0
-_SHORTENED: Final = 10_000
+_THOUSAND: Final = 1_000
+_CLOSE: Final = 170.0
 _MILLION: Final = 999_500
 
 
@@ -48,7 +49,7 @@ def journey_svg(
     bottom = _TOP + 30.0 + 17.0 * len(entry) + (16.0 if counts is not None else 0.0)
     nodes = dict(counts.nodes) if counts is not None else {}
     picture = laid(journey, nodes, top=bottom, counted=counts is not None)
-    parts = [_title(journey), _entry(journey, entry, counts, picture.width)]
+    parts = [_title(journey), _entry(entry, counts, picture.width)]
     parts += [_jump(chip, picture) for chip in picture.chips if chip.target is not None]
     parts += [_line(line) for line in picture.lines]
     parts += [_label(label) for label in picture.labels]
@@ -90,9 +91,7 @@ def _entry_lines(journey: Journey) -> tuple[str, ...]:
     return wrapped(entry_in_words(journey.entry), width=400.0, size=13.5, most_lines=4)
 
 
-def _entry(
-    journey: Journey, lines: tuple[str, ...], counts: JourneyCounts | None, across: float
-) -> str:
+def _entry(lines: tuple[str, ...], counts: JourneyCounts | None, across: float) -> str:
     """Draw who comes in, at the top."""
     figures = _entry_figures(counts)
     height = 30.0 + 17.0 * len(lines) + (16.0 if figures else 0.0) - 8.0
@@ -162,17 +161,18 @@ def _figures(box: Box, counts: NodeCounts) -> str:
     for place, (number, words, colour) in enumerate(shown):
         x = box.x + 15.0 + place * room / len(shown)
         dimmed = colour if number else _LINE
-        parts.append(_text((x, top + 16.0), _short(number), 12.5, weight=700, colour=dimmed))
+        parts.append(_text((x, top + 16.0), _short(number, room), 12.0, weight=700, colour=dimmed))
         parts.append(_text((x, top + 27.5), words, 9.0, colour=_QUIET))
     return "".join(parts)
 
 
-def _short(number: int) -> str:
-    """Return a number of people in at most five signs."""
-    if number < _SHORTENED:
+def _short(number: int, room: float) -> str:
+    """Return a number of people in at most five signs, four where there is little room."""
+    if number < (_THOUSAND if room < _CLOSE else 10 * _THOUSAND):
         return f"{number:,}"
     if number < _MILLION:
-        return f"{number / 1e3:.1f}k" if number < 10 * _SHORTENED else f"{number / 1e3:.0f}k"
+        whole = number >= (10 if room < _CLOSE else 100) * _THOUSAND
+        return f"{number / 1e3:.0f}k" if whole else f"{number / 1e3:.1f}k"
     return f"{number / 1e6:.1f}M"
 
 
@@ -268,23 +268,23 @@ def _outcomes(journey: Journey, counts: JourneyCounts | None, picture: Picture) 
     if journey.goal is not None:
         words = journey.goal.event + (f", {journey.goal.where}" if journey.goal.where else "")
         ends.insert(0, ("Goal", words, None if counts is None else counts.reached_goal))
-    top, left = picture.height + 30.0, 22.0
+    top, x = picture.height + 30.0, 22.0
     width = (picture.width - 44.0 - 12.0 * (len(ends) - 1)) / len(ends)
-    parts = [_text((22.0, top - 8.0), "From any step", 10.5, colour=_QUIET)]
+    drawn = [_text((22.0, top - 8.0), "From any step", 10.5, colour=_QUIET)]
     for title, words, number in ends:
         good = title == "Goal"
         ink, ground = (_GREEN, _GREEN_GROUND) if good else (_QUIET, _PLAIN)
-        parts.append(_frame((left, top, width, _END_HEIGHT), fill=ground, stroke=ink, radius=9.0))
+        drawn.append(_frame((x, top, width, _END_HEIGHT), fill=ground, stroke=ink, radius=9.0))
         shown = wrapped(words, width=width - 30.0, size=11.5, most_lines=1)[0]
-        parts.append(_text((left + 14.0, top + 23.0), title, 13.5, weight=700, colour=ink))
-        parts.append(_text((left + 14.0, top + 41.0), shown, 11.5, colour=_INK))
+        drawn.append(_text((x + 14.0, top + 23.0), title, 13.5, weight=700, colour=ink))
+        drawn.append(_text((x + 14.0, top + 41.0), shown, 11.5, colour=_INK))
         if number is not None:
-            x = left + width - 14.0
-            parts.append(
-                _text((x, top + 24.0), f"{number:,}", 15.0, weight=700, colour=ink, anchor="end")
+            end = x + width - 14.0
+            drawn.append(
+                _text((end, top + 24.0), f"{number:,}", 15.0, weight=700, colour=ink, anchor="end")
             )
-        left += width + 12.0
-    return "".join(parts)
+        x += width + 12.0
+    return "".join(drawn)
 
 
 def _frame(

@@ -30,7 +30,7 @@ NARROWEST, WIDEST = 148.0, 232.0
 _ROOM: Final = 852.0
 _ACROSS: Final = 22.0
 _DOWN: Final = 26.0
-_EMPTY_WAY: Final = 92.0
+_EMPTY_WAY: Final = 116.0
 _KIND, _TITLE, _DETAIL, _LABEL = 9.5, 14.0, 11.5, 11.0
 _INSIDE: Final = 15.0
 _FIGURES: Final = 36.0
@@ -83,6 +83,11 @@ class Chip:
     height: float
     lines: tuple[str, ...]
     target: str | None = None
+
+    @property
+    def bottom(self) -> float:
+        """Where it ends."""
+        return self.y + self.height
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +153,11 @@ def laid(journey: Journey, counts: dict[str, NodeCounts], *, top: float, counted
     ends = _sequence(placing, journey.steps, middle, [(middle, top)])
     picture = placing.picture
     lowest = max([end[1] for end in ends], default=0.0)
-    bottoms = [one.bottom for one in picture.boxes] + [c.y + c.height for c in picture.chips]
+    bottoms = [one.bottom for one in picture.boxes] + [chip.bottom for chip in picture.chips]
     if ends:
         end = _chip(placing, middle, max([lowest, *bottoms]) + _DOWN, "End")
         _meet(placing, ends, middle, end.y)
-        bottoms.append(end.y + end.height)
+        bottoms.append(end.bottom)
     picture.height = max([lowest, *bottoms])
     return picture
 
@@ -184,8 +189,9 @@ def _step_width(step: Step, card: float) -> float:
 
 def _sequence(placing: _Placing, steps: Sequence[Step], middle: float, ends: _Ends) -> _Ends:
     """Place steps below each other; return the lines that lead on from the last."""
+    lowest = 0.0
     for step in steps:
-        lowest = max(y for _, y in ends)
+        lowest = max(lowest, *(y for _, y in ends))
         if isinstance(step, GoToStep):
             chip = _chip(placing, middle, lowest + _DOWN, f"go on at {step.go_to}", step.go_to)
             _meet(placing, ends, middle, chip.y)
@@ -195,13 +201,23 @@ def _sequence(placing: _Placing, steps: Sequence[Step], middle: float, ends: _En
             _meet(placing, ends, middle, chip.y)
             return []
         joined = 14.0 if len(ends) > 1 else 0.0
+        chips = len(placing.picture.chips)
         box = _box(placing, middle, lowest + _DOWN + joined)
         _meet(placing, ends, middle, box.y)
         ways = _ways(step)
         ends = _fork(placing, box, ways) if ways else [(middle, box.bottom)]
         if not ends:
             return []
+        # A way that has ended may reach further down than those that lead on.
+        lowest = _bottom(placing.picture, box, chips)
     return ends
+
+
+def _bottom(picture: Picture, box: Box, chips: int) -> float:
+    """Return where everything ends that belongs to a step and its ways."""
+    since = picture.boxes.index(box)
+    placed = [*picture.boxes[since:], *picture.chips[chips:]]
+    return max(one.bottom for one in placed)
 
 
 def _meet(placing: _Placing, ends: _Ends, middle: float, y: float) -> None:

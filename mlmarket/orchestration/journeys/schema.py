@@ -92,7 +92,7 @@ def _schema(model: type[BaseModel], title: str) -> dict[str, Any]:
 def _models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
     """Yield every model of the same family: their documentation describes their keys."""
     yield model
-    seen = {model}
+    seen: set[object] = {model}
     todo = [field.annotation for field in model.model_fields.values()]
     while todo:
         annotation = todo.pop()

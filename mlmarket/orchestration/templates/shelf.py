@@ -1,7 +1,6 @@
 """Which templates of journeys are there, and how do they come into a folder?"""
 
 import json
-import re
 from collections.abc import Iterable
 from importlib.resources import as_file, files
 from importlib.resources.abc import Traversable
@@ -11,7 +10,10 @@ from typing import Final
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.orchestration.journeys.journey import Journey, load_journey
 from mlmarket.orchestration.journeys.schema import journey_schema, policy_schema, segments_schema
+from mlmarket.orchestration.lint.reading import conditions_of, segments_of
 from mlmarket.orchestration.playbook import Playbook, load_playbook
+from mlmarket.orchestration.segments.definition import load_segments
+from mlmarket.orchestration.segments.ordering import references, segments_named
 
 __all__ = ["load_template", "template_playbook", "templates", "write_templates"]
 
@@ -132,21 +134,12 @@ def write_templates(folder: Path | str, names: Iterable[str] | None = None) -> t
     for kind, schema in schemas.items():
         text = json.dumps(schema(), indent=2, sort_keys=True, ensure_ascii=False)
         texts[f"schemas/{kind}.schema.json"] = text + "\n"
-    return tuple(
-        _written(Path(folder) / name, text)
-        for name, text in texts.items()
-        if _is_new(Path(folder) / name)
-    )
-
-
-def _is_new(path: Path) -> bool:
-    return not path.exists()
-
-
-def _written(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    return path
+    new = {Path(folder) / name: text for name, text in texts.items()}
+    written = tuple(path for path in new if not path.exists())
+    for path in written:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(new[path], encoding="utf-8")
+    return written
 
 
 def _known(name: str) -> str:
@@ -166,13 +159,17 @@ def _text(kind: str, name: str) -> str:
 
 def _needed(names: Iterable[str]) -> list[str]:
     """Return the segments that templates name, and those that these name in turn."""
-    known = _names("segments")
-    found: dict[str, None] = {}
-    texts = [_text("journeys", name) for name in names]
-    while texts:
-        text = texts.pop()
-        for name in known:
-            if name not in found and re.search(rf"(segment|not_in|_of)\W+({name})\b", text):
-                found[name] = None
-                texts.append(_text("segments", name))
+    todo: list[str] = []
+    for name in names:
+        journey = load_template(name)
+        todo += [segment for _, segment in segments_of(journey)]
+        for condition in conditions_of(journey):
+            todo += segments_named(condition.text)
+    found: set[str] = set()
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            with as_file(_file("segments", name)) as path:
+                todo += [one for segment in load_segments(path) for one in references(segment)]
     return sorted(found)
