@@ -307,13 +307,22 @@ class Doors:
         return allowed
 
     def _permitted(self, journey: Journey, callers: _Callers) -> _Callers:
-        if journey.entry.when is None or not len(callers.person):
-            return callers
+        if journey.entry.when is not None and len(callers.person):
+            key = f"{journey.journey}, entry.when"
+            asked = self._questions.permits(
+                {key: journey.entry.when}, self._subjects(callers), anchors=()
+            )
+            callers = callers.where(asked.holds[key])
+        if journey.exit.when is not None and len(callers.person):
+            # Who would leave at once would get the first message all the same.
+            key = f"{journey.journey}, exit.when"
+            asked = self._questions.suppresses({key: journey.exit.when}, self._subjects(callers))
+            callers = callers.where(~asked.holds[key])
+        return callers
+
+    def _subjects(self, callers: _Callers) -> Subjects:
         moments = np.full(len(callers.person), self._passes.now)
-        subjects = Subjects(callers.person, moments, moments)
-        key = f"{journey.journey}, entry.when"
-        answers = self._questions.permits({key: journey.entry.when}, subjects, anchors=())
-        return callers.where(answers.holds[key])
+        return Subjects(callers.person, moments, moments)
 
     def _drawn_by_lot(self, journey: Journey, callers: _Callers) -> _Callers:
         most = journey.entry.most

@@ -124,7 +124,7 @@ def test_becoming_a_member_counts_from_the_approval_on(kit, whole_book, steps, w
     entry = {"segment": "everybody", "on": "enter"}
     book = whole_book(steps(kit.message("hello"), entry=entry))
     state, made = walk(book, [-1], state=State().under(book))
-    state = state.approving(by="eva", at=kit.when(0))
+    state = state.approving(by="eva", at=kit.when(-0.5))
     _, made = walk(book, [0, 1, 2], names=["ana", "rui"], state=state)
     assert _entered(made) == [["rui"], [], []]
 
