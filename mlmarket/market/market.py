@@ -232,7 +232,7 @@ pyspark.sql.DataFrame
             if not gone or CONTACT_ID not in table.columns:
                 return table
             contact = table[CONTACT_ID]
-            return table.filter(contact.isnull() | ~contact.isin(gone))
+            return table.filter(contact.isnull() | ~contact.isin(gone))  # noqa: PD003
 
         tables = {name: left(table) for name, table in self.tables.items()}
         history = None if self.history is None else left(self.history)

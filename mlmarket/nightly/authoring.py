@@ -17,13 +17,18 @@ from mlmarket.orchestration import (
     Playbook,
     Preview,
     StateStore,
-    lint,
+    drawn_counts,
+    journey_counts,
+    journey_svg,
+    lint_playbook,
     preview,
+    to_mermaid,
 )
 
 __all__ = [
     "JourneyStatus",
     "approve_journeys",
+    "draw_journey",
     "journey_named",
     "journey_statuses",
     "lint_night",
@@ -138,7 +143,7 @@ def lint_night(night: Night, *, links: bool = False) -> tuple[Finding, ...]:
         The worst first.
     """
     market = night.market(check=False)
-    return lint(
+    return lint_playbook(
         load_night_playbook(night.config, night.settings),
         known=known_columns(market, night.settings),
         event_types=event_types(market),
@@ -170,6 +175,32 @@ def preview_journey(night: Night, name: str, *, people: int = 10) -> Preview:
     with copy_of_state(night.workspace) as store:
         state = store.load().under(playbook)
     return preview(journey, state, predictions, market, now=night.as_of, people=people)
+
+
+def draw_journey(night: Night, name: str, *, form: Literal["mermaid", "svg"]) -> str:
+    """Draw a journey as it stands in its file, with the people at each step where it has run.
+
+    Parameters
+    ----------
+    night : Night
+        Its configuration and state.
+    name : str
+        The journey.
+    form : {"mermaid", "svg"}
+        As text for mermaid, or as a picture.
+
+    Returns
+    -------
+    str
+        The drawing.
+    """
+    journey = journey_named(load_night_playbook(night.config, night.settings), name)
+    with copy_of_state(night.workspace) as store:
+        counted = journey_counts(
+            store.standing_counts(), store.decided_counts(), store.load().versions
+        )
+    counts = drawn_counts(counted, journey)
+    return journey_svg(journey, counts) if form == "svg" else to_mermaid(journey, counts)
 
 
 def approve_journeys(
@@ -277,7 +308,7 @@ def migrate_journey(
     journey = journey_named(load_night_playbook(night.config, night.settings), name)
     with night.workspace.locked(), _state(night) as store:
         return store.migrate(
-            name, to=journey, mapping=mapping, by=by, at=at or datetime.now(UTC), dry_run=not apply
+            journey, mapping=mapping, by=by, at=at or datetime.now(UTC), dry_run=not apply
         )
 
 

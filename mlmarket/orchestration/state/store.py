@@ -17,7 +17,14 @@ import pyarrow as pa
 
 from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.orchestration.policy import Policy
-from mlmarket.orchestration.state import approvals, consents, forgetting, handing_out, moving
+from mlmarket.orchestration.state import (
+    approvals,
+    consents,
+    counting,
+    forgetting,
+    handing_out,
+    moving,
+)
 from mlmarket.orchestration.state.claims import Check, Wanted, Worker, claim, settle
 from mlmarket.orchestration.state.committing import write_tick
 from mlmarket.orchestration.state.database import Database, StateLockedError, StateMovedError
@@ -521,6 +528,36 @@ class StateStore:
             Sorted.
         """
         return handing_out.names_waiting(self._database, prefix)
+
+    def standing_counts(self) -> pa.Table:
+        """Count where all passes stand now.
+
+        Returns
+        -------
+        pyarrow.Table
+            version, position, status, holdout, held_for, people.
+        """
+        return counting.standing_counts(self._database)
+
+    def decided_counts(self) -> pa.Table:
+        """Count the passes about which something was decided, however often.
+
+        Returns
+        -------
+        pyarrow.Table
+            version, step, outcome, way, people.
+        """
+        return counting.decided_counts(self._database)
+
+    def passes_followed(self) -> pa.Table:
+        """Return every pass with what it is judged by.
+
+        Returns
+        -------
+        pyarrow.Table
+            journey, contact_id, entered_at, expires_at, holdout, goal_at.
+        """
+        return counting.passes_followed(self._database)
 
     def last_now(self) -> datetime | None:
         """Return the moment of the last tick in UTC, None before the first."""

@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 
 from mlmarket.orchestration.behaviour import Behaviour, activity_known
 from mlmarket.orchestration.engine.bench import open_bench
+from mlmarket.orchestration.graph.counts import JourneyCounts, NodeCounts
 from mlmarket.orchestration.journeys.journey import Journey
 
-__all__ = ["earned_by", "journey_counts", "responses"]
+__all__ = ["drawn_counts", "earned_by", "journey_counts", "responses"]
 
 _COUNTS: Final = pa.schema(
     {
@@ -24,6 +25,7 @@ _COUNTS: Final = pa.schema(
         "people": pa.int64(),
     }
 )
+_DONE: Final = ("send", "act", "branch", "split")
 _RESPONSES: Final = ("open", "click", "unsubscribe", "complaint")
 
 
@@ -96,6 +98,48 @@ def _version_counts(
     for status in ("completed", "goal", "exited", "expired"):
         count("end", status, [row for row in standing if row["status"] == status], None)
     return rows
+
+
+def drawn_counts(counted: pa.Table, journey: Journey) -> JourneyCounts | None:
+    """Return what a drawing of a journey shows of its counts, over all its versions.
+
+    Parameters
+    ----------
+    counted : pyarrow.Table
+        Of :func:`journey_counts`.
+    journey : Journey
+        Which; steps of older versions that it no longer has are left out.
+
+    Returns
+    -------
+    JourneyCounts or None
+        None where nobody was ever in it.
+    """
+    rows = [row for row in counted.to_pylist() if row["journey"] == journey.journey]
+    if not rows:
+        return None
+
+    def people(step: str, *outcomes: str) -> int:
+        return sum(
+            row["people"] for row in rows if row["step"] == step and row["outcome"] in outcomes
+        )
+
+    nodes = {
+        node.name: NodeCounts(
+            waiting=people(node.name, "waiting"),
+            sent=people(node.name, *_DONE),
+            suppressed=people(node.name, "suppressed"),
+        )
+        for node in journey.nodes
+    }
+    return JourneyCounts(
+        nodes=nodes,
+        entered=people("entry", "entered"),
+        held_out=people("entry", "holdout"),
+        reached_goal=people("end", "goal"),
+        exited=people("end", "exited"),
+        expired=people("end", "expired"),
+    )
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, str, str | None]:
