@@ -16,6 +16,7 @@ from mlmarket.orchestration import (
     MigrationPlan,
     Playbook,
     Preview,
+    Release,
     StateStore,
     drawn_counts,
     journey_counts,
@@ -36,6 +37,7 @@ __all__ = [
     "pause_journey",
     "preview_journey",
     "resume_journey",
+    "statuses_of",
 ]
 
 
@@ -111,20 +113,36 @@ def journey_statuses(night: Night) -> list[JourneyStatus]:
     """
     playbook = load_night_playbook(night.config, night.settings)
     with copy_of_state(night.workspace) as store:
-        releases = store.releases()
-    found = []
-    for one in playbook.journeys:
-        release = releases.get(one.journey)
-        status: Literal["draft", "approved", "paused", "changed"]
-        if release is None:
-            status = "draft"
-        elif release.status == "paused":
-            status = "paused"
-        else:
-            status = "approved" if release.version == one.version else "changed"
-        by, at = ("", None) if release is None else (release.by, release.at)
-        found.append(JourneyStatus(one.journey, one.title, one.version, status, by, at))
-    return found
+        return statuses_of(playbook, store.releases())
+
+
+def statuses_of(playbook: Playbook, releases: Mapping[str, Release]) -> list[JourneyStatus]:
+    """Return whether each journey of a playbook may act.
+
+    Parameters
+    ----------
+    playbook : Playbook
+        The journeys as they stand in their files.
+    releases : mapping of str to Release
+        What was said of each.
+
+    Returns
+    -------
+    list of JourneyStatus
+        In the order of the playbook.
+    """
+    return [_status(one, releases.get(one.journey)) for one in playbook.journeys]
+
+
+def _status(journey: Journey, release: Release | None) -> JourneyStatus:
+    if release is None:
+        return JourneyStatus(journey.journey, journey.title, journey.version, "draft", "", None)
+    status: Literal["approved", "paused", "changed"] = release.status
+    if status == "approved" and release.version != journey.version:
+        status = "changed"
+    return JourneyStatus(
+        journey.journey, journey.title, journey.version, status, release.by, release.at
+    )
 
 
 def lint_night(night: Night, *, links: bool = False) -> tuple[Finding, ...]:

@@ -47,7 +47,7 @@ def journey_counts(
     -------
     pyarrow.Table
         journey, version, step, outcome, reason, people, in the order of the steps. At step
-        ``entry``: ``entered``, and ``holdout`` by kind. At each step: ``waiting``, what was decided
+        ``entry``: ``entered``, ``held_out``, and ``holdout`` by kind. At each step: ``waiting``, ``held`` back, what was decided
         (``send``, ``act``, ``withheld``; ``branch``, ``split`` and ``wait`` by way), and for messages
         ``suppressed`` by reason, of those who are held there now (a person held for two reasons is
         counted under both). At ``end``: ``waiting`` for the goal, ``completed``, ``goal``,
@@ -77,6 +77,7 @@ def _version_counts(
     count("entry", "entered", standing, None)
     for kind in ("global", "journey"):
         count("entry", "holdout", [row for row in standing if kind in _names(row["holdout"])], kind)
+    count("entry", "held_out", [row for row in standing if row["holdout"]], None)
     active = [row for row in standing if row["status"] == "active"]
     for node in journey.nodes:
         here = [row for row in active if row["position"] == node.position]
@@ -91,6 +92,7 @@ def _version_counts(
             alike = (node.name, outcome, way)
             count(node.name, outcome, [row for row in decided if _key(row) == alike], way)
         count(node.name, "waiting", [row for row in here if not row["held_for"]], None)
+        count(node.name, "held", [row for row in here if row["held_for"]], None)
         for reason in sorted({one for row in here for one in _names(row["held_for"])}):
             held = [row for row in here if reason in _names(row["held_for"])]
             count(node.name, "suppressed", held, reason)
@@ -126,16 +128,16 @@ def drawn_counts(counted: pa.Table, journey: Journey) -> JourneyCounts | None:
 
     nodes = {
         node.name: NodeCounts(
-            waiting=people(node.name, "waiting"),
+            waiting=people(node.name, "waiting", "held"),
             sent=people(node.name, *_DONE),
-            suppressed=people(node.name, "suppressed"),
+            suppressed=people(node.name, "held"),
         )
         for node in journey.nodes
     }
     return JourneyCounts(
         nodes=nodes,
         entered=people("entry", "entered"),
-        held_out=people("entry", "holdout"),
+        held_out=people("entry", "held_out"),
         reached_goal=people("end", "goal"),
         exited=people("end", "exited"),
         expired=people("end", "expired"),
