@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import ibis
 import ibis.expr.types as ir
 
 from mlmarket.expressions.canonical import written
@@ -120,7 +121,8 @@ class Expression:
     def _settled(self, table: ir.Table | Mapping[str, ir.Value], *, truth: bool) -> ir.BooleanValue:
         _refuse_unless_condition(self)
         answer = compile_truth(self._node, Target(table, self.text), truth=truth)
-        return answer.fill_null(False)  # noqa: FBT003
+        # A CASE, for inside COALESCE DuckDB computes all parts of a condition on all rows.
+        return answer.ifelse(ibis.literal(value=True), ibis.literal(value=False))
 
     def evaluate(self, row: Mapping[str, object]) -> object:
         """Return the value of the expression on one row.
