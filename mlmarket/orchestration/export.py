@@ -25,7 +25,7 @@ _PHONE: Final = re.compile(r"\+[0-9]+")
 _BATCH: Final = 50_000
 
 
-def write_csv(table: pa.Table, path: Path | str) -> None:
+def write_csv(table: pa.Table, path: Path | str, *, byte_order_mark: bool = True) -> None:
     """Write a table as CSV.
 
     Parameters
@@ -35,8 +35,12 @@ def write_csv(table: pa.Table, path: Path | str) -> None:
         their values with ``"; "`` between them.
     path : Path or str
         The file, overwritten; renaming it into place is the caller's work.
+    byte_order_mark : bool, default True
+        Whether Excel is told that the file is UTF-8. Platforms that look for columns by name take
+        the mark for a part of the first name: write their files without it.
     """
-    with Path(path).open("w", encoding="utf-8-sig", newline="") as file:
+    encoding = "utf-8-sig" if byte_order_mark else "utf-8"
+    with Path(path).open("w", encoding=encoding, newline="") as file:
         writer = csv.writer(file, lineterminator="\r\n")
         writer.writerow([_safe(name) for name in table.column_names])
         for batch in table.to_batches(max_chunksize=_BATCH):

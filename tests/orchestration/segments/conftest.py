@@ -1,16 +1,18 @@
 """A town of people, and nights in which their segments are decided."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
 
 from mlmarket.orchestration.playbook import Playbook
 from mlmarket.orchestration.segments.definition import Segment
 from mlmarket.orchestration.segments.membership import Membership, find_members
+from mlmarket.orchestration.state.standing import Decisions
 from mlmarket.orchestration.tables import empty
 
 START = datetime(2026, 3, 1)  # noqa: DTZ001 - tables hold UTC without a zone
@@ -73,6 +75,45 @@ def memberships(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(filled, schema=empty("memberships").schema)
 
 
+class Contacts:
+    """A source of contacts and of nothing else; None where there is no such table."""
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]] | None) -> None:
+        self._rows = rows
+
+    def has(self, table: str) -> bool:
+        return table == "contacts" and self._rows is not None
+
+    def table(self, _name: str) -> ir.Table:
+        text = dict.fromkeys(
+            ("contact_id", "external_id", "email", "phone", "country"), pa.string()
+        )
+        return ibis.memtable(pa.Table.from_pylist(list(self._rows or ()), schema=pa.schema(text)))
+
+    def activity(self, *types: str) -> ir.Table:
+        raise KeyError(types)
+
+
+def decisions(
+    found: Membership, segments: Sequence[Segment], *, touched: pa.Array | None = None
+) -> Decisions:
+    """Return the decisions of a tick that found these segments on the first day."""
+    nothing = {name: empty(name) for name in ("enrolments", "decisions", "outbox")}
+    return Decisions(
+        tick_id="t",
+        now=START.replace(tzinfo=UTC),
+        fingerprint="f",
+        previous=None,
+        playbook=Playbook(segments=tuple(segments)),
+        versions={},
+        memberships=found.memberships,
+        changes=found.changes,
+        skipped=found.skipped,
+        touched=touched,
+        **nothing,
+    )
+
+
 class Town:
     """All of the above, for tests to use: test files cannot import each other."""
 
@@ -84,6 +125,8 @@ class Town:
     members = staticmethod(members)
     changes = staticmethod(changes)
     memberships = staticmethod(memberships)
+    decisions = staticmethod(decisions)
+    Contacts = Contacts
 
 
 @pytest.fixture(scope="session")
