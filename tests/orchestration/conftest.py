@@ -27,6 +27,7 @@ CONSENTS = pa.schema(
         "granted": pa.bool_(),
         "changed_at": TIME,
         "topic": TEXT,
+        "legal_basis": TEXT,
     }
 )
 MESSAGES = pa.schema({"message_id": TEXT, "contact_id": TEXT, "channel": TEXT, "sent_at": TIME})

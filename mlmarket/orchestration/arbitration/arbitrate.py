@@ -124,8 +124,8 @@ def _climbed(candidates: Candidates, people: PeopleFacts) -> _Rungs:
     """Find the first open channel of each ladder; it depends on gates alone."""
     widest = people.closed.shape[1]
     ladders = np.full((len(candidates.offers), widest), -1, np.int64)
-    for place, offer in enumerate(candidates.offers):
-        ladders[place, : len(offer.channels)] = [CHANNELS.index(name) for name in offer.channels]
+    for row, offer in enumerate(candidates.offers):
+        ladders[row, : len(offer.channels)] = [CHANNELS.index(name) for name in offer.channels]
     place = np.full(len(candidates), -1, np.int64)
     against = np.zeros(len(candidates), np.int64)
     channel: Rows = ladders[:, 0][candidates.offer]

@@ -212,14 +212,12 @@ def _first_sharing(last: int, counted: int, contest: Contest, previous: Integers
 
 def _room(one: int, last: int, contest: Contest, past: Past, rules: Rules, result: Result) -> int:
     """Return from when on caps leave room for a candidate."""
-    planned, person = contest.planned[one], contest.person[one]
-    if contest.counted[one] == 0 or (last < 0 and past.begin[person] == past.begin[person + 1]):
-        room: int = planned
-        return room
-    sends = sends_of(person, last, contest, past, result.previous)
-    where = (contest.zone[one], contest.pair[one])
-    counted = contest.counted[one]
-    room = first_room(counted, sends, rules.caps, rules.calendar, where, planned)
+    person, counted = contest.person[one], contest.counted[one]
+    room: int = contest.planned[one]
+    if counted and (last >= 0 or past.begin[person] < past.begin[person + 1]):
+        sends = sends_of(person, last, contest, past, result.previous)
+        where = (contest.zone[one], contest.pair[one])
+        room = first_room(counted, sends, rules.caps, rules.calendar, where, room)
     return room
 
 

@@ -7,6 +7,12 @@ import pytest
 from mlmarket.orchestration.arbitration.reasons import Fate, Reason
 from mlmarket.orchestration.journeys.actions import Worth
 
+
+def at(*parts):
+    """Return a moment of the year of the tests, as tables hold it."""
+    return datetime(2026, *parts)  # noqa: DTZ001 - UTC without a zone
+
+
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
@@ -95,12 +101,12 @@ def test_outside_its_hours_a_message_is_sent_with_a_later_time(arena):
 def test_hours_are_those_where_the_person_is(arena):
     hours = {"email": {"window": {"opens": "09:00", "closes": "21:00"}}}
     people = [arena.Person("America/Sao_Paulo"), arena.Person("Asia/Kathmandu")]
-    night = datetime(2026, 3, 11, 2)
+    night = at(3, 11, 2)
     asks = [arena.Ask(person=0), arena.Ask(person=1)]
     rules = arena.policy(channels=hours)
     said = arena.Scene(asks, people=people, policy=rules, now=night).said()
-    assert said[0]["at"] == datetime(2026, 3, 11, 12)
-    assert said[1]["at"] == datetime(2026, 3, 11, 3, 15)
+    assert said[0]["at"] == at(3, 11, 12)
+    assert said[1]["at"] == at(3, 11, 3, 15)
 
 
 def test_a_message_that_can_only_go_out_behind_the_expiry_is_too_late(arena):
@@ -178,9 +184,9 @@ def test_a_message_planned_ahead_takes_its_place_in_the_cap(arena):
 @pytest.mark.parametrize(
     ("per", "until"),
     [
-        ("day", datetime(2026, 3, 12, 3)),
-        ("week", datetime(2026, 3, 16, 3)),
-        ("month", datetime(2026, 4, 1, 3)),
+        ("day", at(3, 12, 3)),
+        ("week", at(3, 16, 3)),
+        ("month", at(4, 1, 3)),
     ],
 )
 def test_calendar_caps_begin_anew_at_midnight_where_the_person_is(arena, per, until):
@@ -189,7 +195,7 @@ def test_calendar_caps_begin_anew_at_midnight_where_the_person_is(arena, per, un
     past = [arena.Had(0, arena.NOW - 8 * HOUR)]
     said = arena.one(arena.Ask(), people=people, past=past, policy=rules)
     assert (said["fate"], said["until"]) == (Fate.DEFER, until)
-    earlier = [arena.Had(0, datetime(2026, 2, 28, 2))]
+    earlier = [arena.Had(0, at(2, 28, 2))]
     free = arena.one(arena.Ask(), people=people, past=earlier, policy=rules)
     assert free["fate"] is Fate.SENT
 
@@ -215,7 +221,7 @@ def test_room_behind_a_cap_is_looked_for_within_the_hours(arena):
     )
     past = [arena.Had(0, arena.NOW - HOUR * 20)]
     said = arena.one(arena.Ask(), past=past, policy=rules)
-    assert said["until"] == datetime(2026, 3, 12, 9)
+    assert said["until"] == at(3, 12, 9)
 
 
 def test_caps_are_consumed_in_order_of_priority(arena):
@@ -353,9 +359,9 @@ def test_a_best_time_that_is_over_is_taken_from_the_weekly_hour(arena):
     past = arena.NOW - DAY
     ask = arena.Ask(best_time=True, within=7 * DAY)
     people = [arena.Person("Europe/Lisbon", send_at=past, send_weekday=4, send_hour=9)]
-    assert arena.one(ask, people=people)["at"] == datetime(2026, 3, 13, 9)
+    assert arena.one(ask, people=people)["at"] == at(3, 13, 9)
     daily = [arena.Person("Europe/Lisbon", send_at=past, send_hour=9)]
-    assert arena.one(ask, people=daily)["at"] == datetime(2026, 3, 12, 9)
+    assert arena.one(ask, people=daily)["at"] == at(3, 12, 9)
     this_hour = [arena.Person("Europe/Lisbon", send_hour=12)]
     half_past = arena.NOW + HOUR / 2
     assert arena.one(ask, people=this_hour, now=half_past)["at"] == half_past
@@ -366,7 +372,7 @@ def test_a_best_time_lies_within_the_hours(arena):
     rules = arena.policy(channels={"email": {"window": {"opens": "09:00", "closes": "20:00"}}})
     people = [arena.Person(send_at=arena.NOW + 9 * HOUR)]
     said = arena.one(arena.Ask(best_time=True), people=people, policy=rules)
-    assert said["at"] == datetime(2026, 3, 12, 9)
+    assert said["at"] == at(3, 12, 9)
     assert said["reasons"] == ["quiet_hours"]
 
 
