@@ -19,7 +19,6 @@ from typing import Final
 import pyarrow as pa
 
 from mlmarket.errors import ConfigurationError
-from mlmarket.orchestration.arbitration.reasons import Reason
 from mlmarket.orchestration.handover.adapter import Adapter, refuse_overlaps
 from mlmarket.orchestration.handover.backoff import Retries
 from mlmarket.orchestration.handover.rows import (
@@ -29,20 +28,13 @@ from mlmarket.orchestration.handover.rows import (
     handovers,
     outbox_table,
 )
-from mlmarket.orchestration.handover.store import SETTLEMENTS, Check, OutboxStore
+from mlmarket.orchestration.handover.store import OutboxStore
 from mlmarket.orchestration.handover.summary import DeliverySummary
+from mlmarket.orchestration.state.claims import LATER, RESULTS, Check, Worker
 from mlmarket.orchestration.state.standing import utc
 
 __all__ = ["deliver"]
 
-LATER: Final = (
-    Reason.QUIET_HOURS
-    | Reason.CAPPED
-    | Reason.THROUGHPUT
-    | Reason.OUTRANKED
-    | Reason.EXCLUSION_GROUP
-    | Reason.HANDOVER
-)
 _MOST_PARTS: Final = 64
 """Into how many calls a batch is split at most while the row that breaks it is looked for."""
 
@@ -167,7 +159,7 @@ class _Delivery:
         """Claim, hand over and settle one batch; return how many rows it had."""
         route = adapter.route
         claimed = self.store.claim(
-            self.worker,
+            Worker(self.worker, honours_keys=adapter.idempotent),
             now=self.now(),
             limit=most,
             kinds=sorted(route.kinds),
@@ -220,7 +212,7 @@ class _Delivery:
             _settlement(adapter.retries, one, attempts.get(one.key, 1), utc(now), at_once=at_once)
             for one in sorted(results, key=lambda one: one.key)
         ]
-        self.store.settle(pa.Table.from_pylist(settled, schema=SETTLEMENTS), now=now)
+        self.store.settle(pa.Table.from_pylist(settled, schema=RESULTS), now=now)
         self.batches += 1
         for row in settled:
             status = "retry" if row["status"] == "pending" else str(row["status"])

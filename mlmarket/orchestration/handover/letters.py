@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlmarket.errors import ConfigurationError
-from mlmarket.orchestration.handover.store import SETTLEMENTS, OutboxStore
+from mlmarket.orchestration.handover.store import OutboxStore
+from mlmarket.orchestration.state.claims import RESULTS
 from mlmarket.orchestration.state.standing import utc
 
 __all__ = ["dead_letters", "in_doubt", "requeue", "retry_unknown"]
@@ -112,5 +113,5 @@ def _put_back(store: OutboxStore, keys: Iterable[str], status: str, now: datetim
         {"idempotency_key": key, "status": "pending", "next_attempt_at": moment} for key in wanted
     ]
     if rows:
-        store.settle(pa.Table.from_pylist(rows, schema=SETTLEMENTS), now=now)
+        store.settle(pa.Table.from_pylist(rows, schema=RESULTS), now=now)
     return len(rows)

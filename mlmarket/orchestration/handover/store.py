@@ -1,34 +1,25 @@
 """What does delivery need of the place where the outbox is kept?"""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
-__all__ = ["SETTLEMENTS", "Check", "OutboxStore"]
+from mlmarket.orchestration.state.claims import Check, Worker
 
-SETTLEMENTS: Final = pa.schema(
-    {
-        "idempotency_key": pa.string(),
-        "status": pa.string(),
-        "error": pa.string(),
-        "next_attempt_at": pa.timestamp("us"),
-    }
-)
-"""What became of rows: ``status`` is sent, failed, unknown, or pending for another attempt from
-``next_attempt_at`` on."""
-
-Check = Callable[[pa.Table], Any]
-"""Returns, for rows of the outbox, what speaks against each now, as bits; 0 for nothing."""
+__all__ = ["OutboxStore"]
 
 
 class OutboxStore(Protocol):
-    """The outbox, of which each row has one status at a time."""
+    """The outbox, of which each row has one status at a time.
+
+    :class:`~mlmarket.orchestration.state.store.StateStore` is one.
+    """
 
     def claim(
         self,
-        worker: str,
+        worker: Worker,
         *,
         now: datetime,
         limit: int,
@@ -40,8 +31,8 @@ class OutboxStore(Protocol):
 
         Parameters
         ----------
-        worker : str
-            Who takes them.
+        worker : Worker
+            Who takes them, and whether the receiver honours keys.
         now : datetime
             With a zone. Rows that have expired by then are cancelled.
         limit : int
@@ -60,15 +51,21 @@ class OutboxStore(Protocol):
             nothing more is due.
         """
 
-    def settle(self, results: pa.Table, *, now: datetime) -> None:
+    def settle(self, results: pa.Table, *, now: datetime) -> int:
         """Write what became of rows, in one transaction.
 
         Parameters
         ----------
         results : pyarrow.Table
-            As :data:`SETTLEMENTS`.
+            As :data:`~mlmarket.orchestration.state.claims.RESULTS`: ``status`` is sent, failed,
+            unknown, or pending for another attempt from ``next_attempt_at`` on.
         now : datetime
             With a zone.
+
+        Returns
+        -------
+        int
+            The rows changed.
         """
 
     def outbox(self, *statuses: str) -> pa.Table:

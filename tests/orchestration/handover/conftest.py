@@ -1,5 +1,6 @@
 """An outbox in memory, rows for it, and receivers that answer as they are told."""
 
+import importlib.util
 import json
 import socket
 import threading
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +18,7 @@ import pytest
 from mlmarket.orchestration.handover.adapter import ALL_ROWS
 from mlmarket.orchestration.handover.backoff import Retries
 from mlmarket.orchestration.handover.rows import Result, handovers
-from mlmarket.orchestration.handover.store import SETTLEMENTS
+from mlmarket.orchestration.state.claims import RESULTS
 from mlmarket.orchestration.tables import OUTBOX
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -85,7 +87,7 @@ class Outbox:
         return pa.Table.from_pylist(taken, schema=CLAIMED)
 
     def settle(self, results, *, now):  # noqa: ARG002
-        assert results.schema == SETTLEMENTS
+        assert results.schema == RESULTS
         told = results.to_pylist()
         for one in told:
             assert self.rows[one["idempotency_key"]]["status"] != "sent"
@@ -198,6 +200,15 @@ def outbox() -> SimpleNamespace:
     return SimpleNamespace(
         NOW=NOW, row=row, batch_of=batch_of, Store=Outbox, Noting=Noting, unused_port=unused_port
     )
+
+
+@pytest.fixture(scope="session")
+def faults() -> Any:
+    """Return the script that kills processes, for the state file that it makes."""
+    spec = importlib.util.spec_from_file_location("faults", Path(__file__).with_name("faults.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import sqlite3
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
+import duckdb
 import ibis.backends.duckdb  # noqa: F401 - so that each child need not
 import pyarrow as pa
 
@@ -35,9 +35,27 @@ from mlmarket.orchestration.handover import (
     files,
     webhook,
 )
-from mlmarket.orchestration.tables import OUTBOX
+from mlmarket.orchestration.journeys.journey import Journey
+from mlmarket.orchestration.playbook import Playbook
+from mlmarket.orchestration.state.database import Database
+from mlmarket.orchestration.state.standing import Decisions
+from mlmarket.orchestration.state.store import StateStore
+from mlmarket.orchestration.tables import SCHEMAS, canonical, empty
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
+MESSAGE = {"name": "first", "channel": "email", "topic": "offers", "template": "t"}
+JOURNEY = Journey.model_validate(
+    {
+        "journey": "win_back",
+        "title": "Win back",
+        "entry": {"event": "visit"},
+        "reentry": "never",
+        "steps": [{"message": MESSAGE}],
+        "goal": "order",
+        "expires_after": "365D",
+    }
+)
+TICK = ("memberships", "changes", "skipped", "enrolments", "decisions", "outbox")
 KINDS = ("webhook, keys honoured", "webhook", "csv", "table")
 """What there is to hand over to."""
 
@@ -66,90 +84,48 @@ class Killer:
         setattr(place, name, watched)
 
 
-class Store:
-    """An outbox in a file of SQLite."""
-
-    def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None)
-
-    def run(self, statement: str, values: Any = ()) -> list[Any]:
-        return self._connection.execute(statement, values).fetchall()
-
-    def claim(self, worker, *, now, limit, kinds=None, channels=None, check=None):  # noqa: ARG002
-        moment = _text(now.replace(tzinfo=None))
-        self.run("BEGIN IMMEDIATE")
-        found = self.run(
-            "SELECT key, content, attempts + 1 FROM outbox WHERE status = 'pending'"
-            " AND next_attempt_at <= ? ORDER BY key LIMIT ?",
-            (moment, limit),
-        )
-        for key, _, attempts in found:
-            self.run(
-                "UPDATE outbox SET status = 'claimed', attempts = ? WHERE key = ?", (attempts, key)
-            )
-        self.run("COMMIT")
-        schema = OUTBOX.append(pa.field("attempts", pa.int32()))
-        return pa.Table.from_pylist([_row(*one[1:]) for one in found], schema=schema)
-
-    def settle(self, results, *, now):
-        self.run("BEGIN IMMEDIATE")
-        for one in results.to_pylist():
-            again = one["next_attempt_at"] or now.replace(tzinfo=None)
-            self.run(
-                "UPDATE outbox SET status = ?, next_attempt_at = ? WHERE key = ?",
-                (one["status"], _text(again), one["idempotency_key"]),
-            )
-        self.run("COMMIT")
-
-    def outbox(self, *statuses):
-        found = self.run("SELECT content, attempts, status FROM outbox ORDER BY key")
-        schema = OUTBOX.append(pa.field("attempts", pa.int32()))
-        rows = [_row(*one[:2]) for one in found if one[2] in statuses]
-        return pa.Table.from_pylist(rows, schema=schema)
-
-    def statuses(self) -> dict[str, str]:
-        return dict(self.run("SELECT key, status FROM outbox"))
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(sep=" ", timespec="microseconds")
-
-
-def _row(content: str, attempts: int) -> dict[str, Any]:
-    row = json.loads(content)
-    times = {name: datetime.fromisoformat(row[name]) for name in ("not_before", "expires_at")}
-    return {**row, **times, "attempts": attempts}
-
-
 def filled(path: Path, rows: int) -> None:
-    """Make a store with rows that are due."""
-    store = Store(path)
-    store.run(
-        "CREATE TABLE outbox (key TEXT PRIMARY KEY, content TEXT, attempts INTEGER, status TEXT,"
-        " next_attempt_at TEXT)"
-    )
+    """Make a state file with a tick that wants so many messages sent."""
     begins = NOW.replace(tzinfo=None)
-    for number in range(rows):
-        key = f"key-{number:04}"
-        row = dict.fromkeys(OUTBOX.names) | {
-            "idempotency_key": key,
-            "kind": "message",
-            "contact_id": f"c-{number}",
-            "journey": "win_back",
-            "version": "v1",
-            "enrolment_id": f"e-{number}",
-            "step": "first",
-            "channel": "email",
-            "email": f"{number}@example.com",
-            "transactional": False,
-            "payload": '{"title": "Shoes"}',
-            "not_before": _text(begins),
-            "expires_at": _text(begins + timedelta(days=365)),
-        }
-        store.run(
-            "INSERT INTO outbox VALUES (?, ?, 0, 'pending', ?)",
-            (key, json.dumps(row), _text(begins)),
-        )
+    times = {"entered_at": begins, "expires_at": begins + timedelta(days=365)}
+    whom = [
+        {"enrolment_id": f"{number:032x}", "contact_id": f"c-{number}"} for number in range(rows)
+    ]
+    same = {"journey": JOURNEY.journey, "version": JOURNEY.version}
+    tables = {name: empty(name) for name in TICK}
+    standing = {**same, **times, "position": 1, "arrived_at": begins, "status": "completed"}
+    tables["enrolments"] = _table("enrolments", [{**one, **standing} for one in whom])
+    message = {
+        **same,
+        "kind": "message",
+        "step": "first",
+        "channel": "email",
+        "transactional": False,
+        "payload": '{"title":"Shoes"}',
+        "not_before": begins,
+        "expires_at": times["expires_at"],
+    }
+    tables["outbox"] = _table(
+        "outbox",
+        [
+            {
+                **one,
+                **message,
+                "idempotency_key": f"key-{number:04}",
+                "email": f"{number}@x.example",
+            }
+            for number, one in enumerate(whom)
+        ],
+    )
+    book = Playbook(journeys=(JOURNEY,))
+    versions = {JOURNEY.version: JOURNEY}
+    tick = Decisions("t" * 64, NOW, "f" * 64, None, book, versions, **tables)
+    with StateStore.open(path) as store:
+        store.commit(tick)
+
+
+def _table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
+    return canonical(name, pa.Table.from_pylist(rows, schema=SCHEMAS[name]))
 
 
 @contextmanager
@@ -215,7 +191,7 @@ class Trial:
 
     def watch(self, killer: Killer) -> None:
         """Make each statement and each step of a receiver's adapter a moment to die at."""
-        killer.around(Store, "run")
+        killer.around(Database, "run")
         killer.around(type(self.adapter()), "send")
         if self.kind == "csv":
             killer.around(files, "_make_safe")
@@ -235,7 +211,7 @@ class Trial:
             lines = [line for one in found for line in one.read_text("utf-8-sig").splitlines()]
             return Counter(line.split(",")[0] for line in lines if line.startswith("key-"))
         if self.kind == "table":
-            return Counter(_in_table(self.folder / "crm.duckdb"))
+            return Counter(told_by_child(lambda: keys_in(self.folder / "crm.duckdb"), self.folder))
         host, _, path = self.url.removeprefix("http://").partition("/")
         connection = http.client.HTTPConnection(host, timeout=10)
         connection.request("GET", f"/{path}")
@@ -244,22 +220,23 @@ class Trial:
         return found
 
 
-def _in_table(path: Path) -> list[str]:
-    # In a child: what forks must not have opened a database.
-    told = path.with_name("keys.json")
-
-    def read() -> None:
-        import duckdb
-
-        with duckdb.connect(str(path)) as connection:
-            rows = connection.execute("SELECT idempotency_key FROM to_do").fetchall()
-        told.write_text(json.dumps([row[0] for row in rows]))
-
-    in_child(read)
-    return [str(key) for key in json.loads(told.read_text())]
+def keys_in(path: Path) -> list[str]:
+    """Return the keys in the table that rows are handed over into."""
+    with duckdb.connect(str(path)) as connection:
+        rows = connection.execute("SELECT idempotency_key FROM to_do").fetchall()
+    return [row[0] for row in rows]
 
 
-def in_child(work: Callable[[], None]) -> int:
+def told_by_child(work: Callable[[], Any], folder: Path) -> Any:
+    """Return what another process finds: what forks must not have opened a database."""
+    told = folder / "told.json"
+    if in_child(lambda: told.write_text(json.dumps(work()))):
+        message = f"a process that was to look into {folder} ended early"
+        raise RuntimeError(message)
+    return json.loads(told.read_text())
+
+
+def in_child(work: Callable[[], object]) -> int:
     """Do something in another process; return how it ended."""
     child = os.fork()
     if child == 0:
@@ -275,11 +252,19 @@ def in_child(work: Callable[[], None]) -> int:
 def hand_over(trial: Trial, moment: int, at: datetime) -> None:
     """Deliver, and die at a moment; 0 for not at all."""
     killer = Killer(moment)
-    store = Store(trial.folder / "store")
     trial.watch(killer)
-    deliver(store, trial.adapter(), now=at)
+    with StateStore.open(trial.folder / "store") as store:
+        deliver(store, trial.adapter(), now=at)
     if at == NOW:
         (trial.folder / "moments").write_text(str(killer.passed))
+
+
+def go_on(trial: Trial) -> dict[str, str]:
+    """Deliver what is left a day later; return the status of each row."""
+    hand_over(trial, 0, NOW + timedelta(days=1))
+    with StateStore.open(trial.folder / "store") as store:
+        rows = store.outbox().select(["idempotency_key", "status"]).to_pylist()
+    return {row["idempotency_key"]: row["status"] for row in rows}
 
 
 def killed_at(trial: Trial, moment: int) -> dict[str, int]:
@@ -288,10 +273,8 @@ def killed_at(trial: Trial, moment: int) -> dict[str, int]:
     if first != (signal.SIGKILL if moment else 0):
         message = f"{trial.kind}: the process that was to die at {moment} ended with {first}"
         raise RuntimeError(message)
-    for days in (1, 2):
-        if in_child(lambda days=days: hand_over(trial, 0, NOW + timedelta(days=days))):
-            raise RuntimeError(trial.kind)
-    statuses, done = Store(trial.folder / "store").statuses(), trial.done()
+    statuses = told_by_child(lambda: go_on(trial), trial.folder)
+    done = trial.done()
     arrived = {key for key, times in done.items() if times}
     doubt = {key for key, status in statuses.items() if status == "unknown"}
     return {
@@ -307,7 +290,9 @@ def trials(
     kind: str, server: str, folder: Path, *, rows: int, batch: int, step: int
 ) -> dict[str, Any]:
     """Kill at each step-th moment there is; return the sums."""
-    filled(folder / "filled", rows)
+    if in_child(lambda: filled(folder / "filled", rows)):
+        message = "the outbox could not be filled"
+        raise RuntimeError(message)
     totals: Counter[str] = Counter()
     begun, moment, moments, killed, most = time.perf_counter(), 0, 0, 0, 0
     while moment <= moments:
@@ -336,11 +321,13 @@ def trials(
 def main() -> None:
     """Print a line for each kind of receiver; ``faults.py ROWS BATCH STEP [KIND …]``."""
     rows, batch, step = (int(text) for text in sys.argv[1:4])
-    with tempfile.TemporaryDirectory() as folder, receivers() as server:
+    # What a killed process wrote outlives it in memory too, and a disk is shared with others.
+    place = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a fresh folder in it
+    with tempfile.TemporaryDirectory(dir=place) as folder, receivers() as server:
         for kind in sys.argv[4:] or KINDS:
-            place = Path(folder) / str(KINDS.index(kind))
-            place.mkdir()
-            found = trials(kind, server, place, rows=rows, batch=batch, step=step)
+            own = Path(folder) / str(KINDS.index(kind))
+            own.mkdir()
+            found = trials(kind, server, own, rows=rows, batch=batch, step=step)
             print(json.dumps(found), flush=True)  # noqa: T201
 
 
