@@ -22,7 +22,7 @@ _FONT: Final = "'Inter','Segoe UI','Helvetica Neue',Arial,sans-serif"
 _TOP: Final = 58.0
 _END_HEIGHT: Final = 54.0
 _THOUSAND: Final = 1_000
-_CLOSE: Final = 170.0
+_CLOSE: Final = 150.0
 _MILLION: Final = 999_500
 
 

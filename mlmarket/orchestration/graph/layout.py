@@ -191,7 +191,7 @@ def _sequence(placing: _Placing, steps: Sequence[Step], middle: float, ends: _En
     """Place steps below each other; return the lines that lead on from the last."""
     lowest = 0.0
     for step in steps:
-        lowest = max(lowest, *(y for _, y in ends))
+        lowest = max([lowest, *(y for _, y in ends)])
         if isinstance(step, GoToStep):
             chip = _chip(placing, middle, lowest + _DOWN, f"go on at {step.go_to}", step.go_to)
             _meet(placing, ends, middle, chip.y)
@@ -206,8 +206,6 @@ def _sequence(placing: _Placing, steps: Sequence[Step], middle: float, ends: _En
         _meet(placing, ends, middle, box.y)
         ways = _ways(step)
         ends = _fork(placing, box, ways) if ways else [(middle, box.bottom)]
-        if not ends:
-            return []
         # A way that has ended may reach further down than those that lead on.
         lowest = _bottom(placing.picture, box, chips)
     return ends
@@ -221,14 +219,17 @@ def _bottom(picture: Picture, box: Box, chips: int) -> float:
 
 
 def _meet(placing: _Placing, ends: _Ends, middle: float, y: float) -> None:
-    """Draw lines from where they are to the middle, and on to what stands there."""
+    """Draw lines from where they are to the middle, and on to what stands there.
+
+    There is none where all ways before have ended: only a jump can lead there.
+    """
     bar = y - 16.0
     for x, top in ends:
         if len(ends) == 1 and x == middle:
             placing.picture.lines.append(Line(((x, top), (middle, y))))
         else:
             placing.picture.lines.append(Line(((x, top), (x, bar), (middle, bar)), arrow=False))
-    if len(ends) > 1 or ends[0][0] != middle:
+    if len(ends) > 1 or (ends and ends[0][0] != middle):
         placing.picture.lines.append(Line(((middle, bar), (middle, y))))
 
 

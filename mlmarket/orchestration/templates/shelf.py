@@ -171,5 +171,6 @@ def _needed(names: Iterable[str]) -> list[str]:
         if name not in found:
             found.add(name)
             with as_file(_file("segments", name)) as path:
-                todo += [one for segment in load_segments(path) for one in references(segment)]
+                for segment in load_segments(path):
+                    todo += [one for named in references(segment).values() for one in named]
     return sorted(found)
