@@ -6,8 +6,14 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from mlmarket.errors import ConfigurationError, suggestion
-from mlmarket.nightly.night import Night
-from mlmarket.nightly.playbook import event_types, known_columns, load_night_playbook
+from mlmarket.nightly.links import wrong_with
+from mlmarket.nightly.night import Night, open_night
+from mlmarket.nightly.playbook import (
+    event_types,
+    known_columns,
+    load_night_playbook,
+    predicted_columns,
+)
 from mlmarket.nightly.predictions import read_predictions
 from mlmarket.nightly.preview import copy_of_state
 from mlmarket.orchestration import (
@@ -15,6 +21,7 @@ from mlmarket.orchestration import (
     Journey,
     MigrationPlan,
     Playbook,
+    PredictionsAt,
     Preview,
     Release,
     StateStore,
@@ -165,8 +172,17 @@ def lint_night(night: Night, *, links: bool = False) -> tuple[Finding, ...]:
         load_night_playbook(night.config, night.settings),
         known=known_columns(market, night.settings),
         event_types=event_types(market),
-        links=links,
+        predictions=_predictions_at(night),
+        links=wrong_with if links else None,
     )
+
+
+def _predictions_at(night: Night) -> PredictionsAt:
+    """Return which columns are predictions, and how old the newest ones are."""
+    columns = frozenset(predicted_columns(night.settings))
+    done = night.workspace.predicted()
+    as_of = open_night(night.config, done[-1], output=night.workspace.root).as_of if done else None
+    return PredictionsAt(columns, as_of, datetime.now(UTC) if done else None)
 
 
 def preview_journey(night: Night, name: str, *, people: int = 10) -> Preview:
@@ -245,15 +261,30 @@ def approve_journeys(
     Raises
     ------
     ConfigurationError
-        Where there is no such journey.
+        Where there is no such journey, or the linter finds an error in it.
     """
     playbook = load_night_playbook(night.config, night.settings)
     chosen = [journey_named(playbook, name) for name in names] or list(playbook.journeys)
+    _refuse_mistakes(lint_night(night), chosen)
     moment = at or datetime.now(UTC)
     with night.workspace.locked(), _state(night) as store:
         for journey in chosen:
             store.approve(journey, by=by, at=moment)
     return chosen
+
+
+def _refuse_mistakes(findings: Sequence[Finding], journeys: Sequence[Journey]) -> None:
+    """Refuse to approve what cannot work; warnings are the business's to weigh."""
+    subjects = {f"journey '{one.journey}'" for one in journeys}
+    errors = [one for one in findings if one.severity == "error" and one.subject in subjects]
+    if errors:
+        first, more = errors[0], len(errors) - 1
+        where = f"{first.subject}, {first.place}" if first.place else first.subject
+        raise ConfigurationError(
+            f"{where}: {first.what}" + (f" ({more} more error(s))" if more else ""),
+            f"It cannot be approved: {first.why}",
+            f"{first.fix} `mlmarket journey lint` shows all.",
+        )
 
 
 def pause_journey(night: Night, name: str, *, by: str, at: datetime | None = None) -> None:

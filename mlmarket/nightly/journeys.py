@@ -81,7 +81,9 @@ def journey_sections(
     now = utc(decisions.now)
     answered = responses(state.sent, market, now=now).to_pylist()
     earned = earned_by(store.passes_followed(), market, now=now).to_pylist()
-    statuses = {one.journey: one.status for one in statuses_of(decisions.playbook, store.releases())}
+    statuses = {
+        one.journey: one.status for one in statuses_of(decisions.playbook, store.releases())
+    }
     return [
         _section(
             journey,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.expressions import Schema, Type, schema_of
 from mlmarket.market import Market
-from mlmarket.market.columns import RESERVED_TYPES
+from mlmarket.market.columns import AS_OF, RESERVED_TYPES
 from mlmarket.market.connect import matching_files
 from mlmarket.nightly.models import predictors_of
 from mlmarket.nightly.retention import saved_column
@@ -16,7 +16,13 @@ from mlmarket.orchestration import Holdout, Playbook, check_segments, load_playb
 if TYPE_CHECKING:
     from mlmarket.nightly.night import Night
 
-__all__ = ["check_playbook", "event_types", "known_columns", "load_night_playbook"]
+__all__ = [
+    "check_playbook",
+    "event_types",
+    "known_columns",
+    "load_night_playbook",
+    "predicted_columns",
+]
 
 _KINDS: Final = {"number": Type.NUMBER, "text": Type.TEXT, "time": Type.TIME}
 
@@ -89,12 +95,30 @@ def known_columns(market: Market, settings: NightSettings) -> Schema:
     mapping of str to Type
         By name.
     """
-    columns: dict[str, Type] = dict(schema_of(market.table("contacts")))
+    attributes = dict(schema_of(market.table("contacts")))
+    return {**attributes, AS_OF: Type.TIME, **predicted_columns(settings)}
+
+
+def predicted_columns(settings: NightSettings) -> Schema:
+    """Return every column that the questions of a configuration fill.
+
+    Parameters
+    ----------
+    settings : NightSettings
+        The questions.
+
+    Returns
+    -------
+    mapping of str to Type
+        By name.
+    """
     predictors = predictors_of(settings)
     outputs = [predictor.outputs for predictor in predictors]
-    for owned in (*outputs, saved_column(settings, predictors)):
-        columns |= {name: _KINDS[one.type] for name, one in owned.items()}
-    return columns
+    return {
+        name: _KINDS[one.type]
+        for owned in (*outputs, saved_column(settings, predictors))
+        for name, one in owned.items()
+    }
 
 
 def check_playbook(night: "Night", market: Market) -> Playbook:

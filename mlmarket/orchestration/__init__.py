@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 from mlmarket.lazy_names import lazily
 
 if TYPE_CHECKING:
-    from mlmarket.orchestration.arbitration.reasons import Reason
+    from mlmarket.orchestration.arbitration.candidates import Candidates, Offer, Verdicts
+    from mlmarket.orchestration.arbitration.reasons import Fate, Reason
     from mlmarket.orchestration.behaviour import Behaviour
+    from mlmarket.orchestration.conditions import ConditionError, Conditions, EventMatch
     from mlmarket.orchestration.documents import DocumentError
     from mlmarket.orchestration.engine.ticking import (
         EarlierTickError,
@@ -16,7 +18,33 @@ if TYPE_CHECKING:
     )
     from mlmarket.orchestration.export import write_csv
     from mlmarket.orchestration.fingerprint import fingerprint
+    from mlmarket.orchestration.graph import JourneyCounts, NodeCounts, journey_svg, to_mermaid
+    from mlmarket.orchestration.handover import (
+        Adapter,
+        DeliverySummary,
+        FileAdapter,
+        Handover,
+        Result,
+        Retries,
+        Route,
+        TableAdapter,
+        WebhookAdapter,
+        adapters,
+        dead_letters,
+        deliver,
+        in_doubt,
+        requeue,
+        retry_unknown,
+        signature_is_valid,
+    )
+    from mlmarket.orchestration.journeys.builder import JourneyBuilder
     from mlmarket.orchestration.journeys.journey import Journey, load_journey
+    from mlmarket.orchestration.journeys.schema import (
+        journey_schema,
+        policy_schema,
+        segments_schema,
+    )
+    from mlmarket.orchestration.lint import Finding, PredictionsAt, lint_playbook
     from mlmarket.orchestration.playbook import Holdout, Playbook, load_playbook
     from mlmarket.orchestration.policy import Policy, load_policy
     from mlmarket.orchestration.segments.definition import (
@@ -26,87 +54,223 @@ if TYPE_CHECKING:
         load_segments,
     )
     from mlmarket.orchestration.segments.lists import segment_list
+    from mlmarket.orchestration.state.claims import Check, Worker
     from mlmarket.orchestration.state.deciding import decide
+    from mlmarket.orchestration.state.erasure import FilesErased, erase_from_files
+    from mlmarket.orchestration.state.forgetting import Forgotten
+    from mlmarket.orchestration.state.moving import MigrationPlan
+    from mlmarket.orchestration.state.releases import Release
+    from mlmarket.orchestration.state.seam import Store
     from mlmarket.orchestration.state.standing import Decisions, State
     from mlmarket.orchestration.state.store import StateLockedError, StateMovedError, StateStore
+    from mlmarket.orchestration.state.tombstones import Erased, erasure_key
     from mlmarket.orchestration.telling.explaining import (
         DecisionMade,
         Enrolled,
         Explanation,
         MemberOf,
         explain,
+    )
+    from mlmarket.orchestration.telling.preview import Preview, PreviewedPerson, preview
+    from mlmarket.orchestration.telling.results import (
+        drawn_counts,
+        earned_by,
         journey_counts,
+        responses,
+    )
+    from mlmarket.orchestration.telling.why_not import Ground, Person, person_known, why_not_in
+    from mlmarket.orchestration.templates import (
+        documented_schema,
+        load_template,
+        template_playbook,
+        write_templates,
     )
 
 __all__ = [
+    "Adapter",
     "Behaviour",
+    "Candidates",
+    "Check",
+    "ConditionError",
+    "Conditions",
     "DecisionMade",
     "Decisions",
+    "DeliverySummary",
     "DocumentError",
     "EarlierTickError",
     "Enrolled",
+    "Erased",
+    "EventMatch",
     "Explanation",
+    "Fate",
+    "FileAdapter",
+    "FilesErased",
+    "Finding",
+    "Forgotten",
+    "Ground",
+    "Handover",
     "Holdout",
     "Journey",
+    "JourneyBuilder",
+    "JourneyCounts",
     "KnownTickError",
     "MemberOf",
+    "MigrationPlan",
+    "NodeCounts",
+    "Offer",
+    "Person",
     "Playbook",
     "Policy",
+    "PredictionsAt",
+    "Preview",
+    "PreviewedPerson",
     "Reason",
+    "Release",
+    "Result",
+    "Retries",
+    "Route",
     "Segment",
     "State",
     "StateLockedError",
     "StateMovedError",
     "StateStore",
+    "Store",
+    "TableAdapter",
     "TopShare",
+    "Verdicts",
+    "WebhookAdapter",
+    "Worker",
+    "adapters",
     "check_segments",
+    "dead_letters",
     "decide",
+    "deliver",
+    "documented_schema",
+    "drawn_counts",
+    "earned_by",
+    "erase_from_files",
+    "erasure_key",
     "explain",
     "fingerprint",
+    "in_doubt",
     "journey_counts",
+    "journey_schema",
+    "journey_svg",
+    "lint_playbook",
     "load_journey",
     "load_playbook",
     "load_policy",
     "load_segments",
+    "load_template",
+    "person_known",
+    "policy_schema",
+    "preview",
+    "requeue",
+    "responses",
+    "retry_unknown",
     "segment_list",
+    "segments_schema",
+    "signature_is_valid",
+    "template_playbook",
     "tick",
     "tick_id_of",
+    "to_mermaid",
+    "why_not_in",
     "write_csv",
+    "write_templates",
 ]
 
 _PLACES = {
+    "Adapter": "handover",
     "Behaviour": "behaviour",
+    "Candidates": "arbitration.candidates",
+    "Check": "state.claims",
+    "ConditionError": "conditions",
+    "Conditions": "conditions",
     "DecisionMade": "telling.explaining",
     "Decisions": "state.standing",
+    "DeliverySummary": "handover",
     "DocumentError": "documents",
     "EarlierTickError": "engine.ticking",
     "Enrolled": "telling.explaining",
+    "Erased": "state.tombstones",
+    "EventMatch": "conditions",
     "Explanation": "telling.explaining",
+    "Fate": "arbitration.reasons",
+    "FileAdapter": "handover",
+    "FilesErased": "state.erasure",
+    "Finding": "lint",
+    "Forgotten": "state.forgetting",
+    "Ground": "telling.why_not",
+    "Handover": "handover",
     "Holdout": "playbook",
     "Journey": "journeys.journey",
+    "JourneyBuilder": "journeys.builder",
+    "JourneyCounts": "graph",
     "KnownTickError": "engine.ticking",
     "MemberOf": "telling.explaining",
+    "MigrationPlan": "state.moving",
+    "NodeCounts": "graph",
+    "Offer": "arbitration.candidates",
+    "Person": "telling.why_not",
     "Playbook": "playbook",
     "Policy": "policy",
+    "PredictionsAt": "lint",
+    "Preview": "telling.preview",
+    "PreviewedPerson": "telling.preview",
     "Reason": "arbitration.reasons",
+    "Release": "state.releases",
+    "Result": "handover",
+    "Retries": "handover",
+    "Route": "handover",
     "Segment": "segments.definition",
     "State": "state.standing",
     "StateLockedError": "state.store",
     "StateMovedError": "state.store",
     "StateStore": "state.store",
+    "Store": "state.seam",
+    "TableAdapter": "handover",
     "TopShare": "segments.definition",
+    "Verdicts": "arbitration.candidates",
+    "WebhookAdapter": "handover",
+    "Worker": "state.claims",
+    "adapters": "handover",
     "check_segments": "segments.definition",
+    "dead_letters": "handover",
     "decide": "state.deciding",
+    "deliver": "handover",
+    "documented_schema": "templates",
+    "drawn_counts": "telling.results",
+    "earned_by": "telling.results",
+    "erase_from_files": "state.erasure",
+    "erasure_key": "state.tombstones",
     "explain": "telling.explaining",
     "fingerprint": "fingerprint",
-    "journey_counts": "telling.explaining",
+    "in_doubt": "handover",
+    "journey_counts": "telling.results",
+    "journey_schema": "journeys.schema",
+    "journey_svg": "graph",
+    "lint_playbook": "lint",
     "load_journey": "journeys.journey",
     "load_playbook": "playbook",
     "load_policy": "policy",
     "load_segments": "segments.definition",
+    "load_template": "templates",
+    "person_known": "telling.why_not",
+    "policy_schema": "journeys.schema",
+    "preview": "telling.preview",
+    "requeue": "handover",
+    "responses": "telling.results",
+    "retry_unknown": "handover",
     "segment_list": "segments.lists",
+    "segments_schema": "journeys.schema",
+    "signature_is_valid": "handover",
+    "template_playbook": "templates",
     "tick": "engine.ticking",
     "tick_id_of": "engine.ticking",
+    "to_mermaid": "graph",
+    "why_not_in": "telling.why_not",
     "write_csv": "export",
+    "write_templates": "templates",
 }
 __getattr__ = lazily(__name__, _PLACES)

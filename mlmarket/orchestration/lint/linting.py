@@ -15,7 +15,7 @@ from mlmarket.orchestration.lint.reading import texts_of
 from mlmarket.orchestration.lint.together import together_findings
 from mlmarket.orchestration.playbook import Playbook
 
-__all__ = ["PredictionsAt", "lint"]
+__all__ = ["PredictionsAt", "lint_playbook"]
 
 _LINK: Final = re.compile(r"https?://[^\s{}|\"'<>]+")
 _WEEK: Final = timedelta(days=7)
@@ -43,7 +43,7 @@ class PredictionsAt:
     max_age: timedelta = _WEEK
 
 
-def lint(
+def lint_playbook(
     playbook: Playbook,
     *,
     known: Schema,
@@ -77,7 +77,7 @@ def lint(
 
     Examples
     --------
-    >>> lint(Playbook(), known={})
+    >>> lint_playbook(Playbook(), known={})
     ()
     """
     aged = predictions or PredictionsAt()

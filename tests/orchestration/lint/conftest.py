@@ -7,7 +7,7 @@ import pytest
 
 from mlmarket.expressions import Type
 from mlmarket.orchestration import Holdout, Journey, Playbook, Policy, Segment
-from mlmarket.orchestration.lint import Finding, lint
+from mlmarket.orchestration.lint import Finding, lint_playbook
 
 KNOWN = {
     "as_of": Type.TIME,
@@ -55,7 +55,7 @@ def found() -> Callable[..., list[Finding]]:
             policy=Policy.model_validate(policy or {}),
             holdout=Holdout(share=share),
         )
-        return list(lint(book, **{"known": KNOWN, **(settings or {})}))
+        return list(lint_playbook(book, **{"known": KNOWN, **(settings or {})}))
 
     return find
 

@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mlmarket.orchestration import Playbook, Segment
-from mlmarket.orchestration.lint import Finding, PredictionsAt, exit_code, lint
+from mlmarket.orchestration.lint import Finding, PredictionsAt, exit_code, lint_playbook
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def test_a_good_journey_has_no_findings(codes):
     assert codes() == []
-    assert lint(Playbook(), known={}) == ()
+    assert lint_playbook(Playbook(), known={}) == ()
 
 
 def test_a_finding_says_where_what_why_and_what_to_do(found):

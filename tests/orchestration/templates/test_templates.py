@@ -8,7 +8,7 @@ from mlmarket.errors import ConfigurationError
 from mlmarket.orchestration.documents import read_document
 from mlmarket.orchestration.graph import journey_svg, to_mermaid
 from mlmarket.orchestration.journeys.schema import journey_schema, policy_schema, segments_schema
-from mlmarket.orchestration.lint import PredictionsAt, lint
+from mlmarket.orchestration.lint import PredictionsAt, lint_playbook
 from mlmarket.orchestration.playbook import load_playbook
 from mlmarket.orchestration.templates import (
     DOCUMENTED,
@@ -35,7 +35,7 @@ def test_the_templates_are_these():
 
 def test_all_templates_together_lint_clean():
     predictions = PredictionsAt([column.name for column in DOCUMENTED])
-    found = lint(
+    found = lint_playbook(
         template_playbook(),
         known=documented_schema(),
         event_types=EVENTS,
@@ -47,9 +47,9 @@ def test_all_templates_together_lint_clean():
 @pytest.mark.parametrize("name", NAMES)
 def test_each_template_stands_alone(name):
     book = template_playbook([name] if name != "lead_magnet_nurture" else [name, "mql_programme"])
-    assert lint(book, known=documented_schema(), event_types=EVENTS) == () or all(
+    assert lint_playbook(book, known=documented_schema(), event_types=EVENTS) == () or all(
         one.code == "cap-cannot-bind"
-        for one in lint(book, known=documented_schema(), event_types=EVENTS)
+        for one in lint_playbook(book, known=documented_schema(), event_types=EVENTS)
     )
     journey = load_template(name)
     assert journey.journey == name
