@@ -61,20 +61,22 @@ def test_every_exit_code_is_on_the_page_and_no_other() -> None:
     assert rows_below("Exit codes") == ["0", *map(str, sorted({kind.exit_code for kind in kinds}))]
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = map(_model_in, getattr(annotation, "__args__", ()))
-    return next((model for model in found if model is not None), None)
+        return [annotation]
+    return [one for part in getattr(annotation, "__args__", ()) for one in _models_in(part)]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    return next(iter(_models_in(annotation)), None)
 
 
 @pytest.mark.parametrize("section", NightSettings.model_fields)
 def test_every_key_of_a_section_is_on_the_page_and_no_other(section: str) -> None:
-    model = _model_in(NightSettings.model_fields[section].annotation)
-    assert model is not None
-    named = {"tables": "T", "predict": "NAME", "features": "NAME"}
+    models = _models_in(NightSettings.model_fields[section].annotation)
+    named = {"tables": "T", "predict": "NAME", "features": "NAME", "handover": "NAME"}
     heading = f"`[{section}.{named[section]}]`" if section in named else f"`[{section}]`"
-    assert rows_below(heading) == list(model.model_fields)
+    assert rows_below(heading) == list(dict.fromkeys(k for one in models for k in one.model_fields))
 
 
 def test_the_defaults_on_the_page_are_those_of_the_code() -> None:

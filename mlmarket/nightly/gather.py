@@ -71,7 +71,7 @@ def gather_report(
     if decided:
         with StateStore.open(night.workspace.state) as store:
             decisions = store.decisions_of(_tick_id(night))
-            journeys = journey_sections(night, store, decisions, tonight.contacts, market)
+            journeys = journey_sections(store, decisions, tonight.contacts, market)
         segments = segment_sections(night, decisions, tonight.contacts, predictors, earlier)
     return ReportContent(
         night=night.day,

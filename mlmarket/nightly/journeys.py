@@ -26,8 +26,6 @@ from mlmarket.reporting import Earned, ExamplePerson, JourneySection, MessageRes
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from mlmarket.nightly.night import Night
-
 __all__ = ["journey_sections"]
 
 _EXAMPLES: Final = 10
@@ -50,7 +48,6 @@ _OUTCOMES: Final = {
 
 
 def journey_sections(
-    night: "Night",
     store: StateStore,
     decisions: Decisions,
     predictions: "pa.Table",
@@ -60,8 +57,6 @@ def journey_sections(
 
     Parameters
     ----------
-    night : Night
-        Tonight.
     store : StateStore
         Where everybody stands after tonight.
     decisions : Decisions

@@ -9,8 +9,8 @@ import numpy as np
 from markupsafe import Markup
 
 from mlmarket.market.time import time_zone
-from mlmarket.prediction import Evidence
 from mlmarket.orchestration.graph import journey_svg
+from mlmarket.prediction import Evidence
 from mlmarket.reporting.charts import Chart, charts_of
 from mlmarket.reporting.content import (
     JourneySection,

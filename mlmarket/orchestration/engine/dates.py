@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from mlmarket.orchestration.documents import WEEKDAYS
 from mlmarket.orchestration.engine.local_time import (
     Zones,
     day_moments,
@@ -13,7 +14,6 @@ from mlmarket.orchestration.engine.local_time import (
     to_utc,
     weekday_of,
 )
-from mlmarket.orchestration.documents import WEEKDAYS
 from mlmarket.orchestration.journeys.entry import Entry, Schedule
 
 __all__ = ["last_occurrences", "last_run"]

@@ -79,7 +79,7 @@ def _events_awaited(journey: Journey) -> list[tuple[int, Until]]:
     ]
 
 
-def _sought(  # noqa: PLR0913 - a row of what is looked for
+def _sought(
     passes: Passes, event: str, where: str | None, rows: Rows, offset: int, after: Times
 ) -> Sought:
     waiting = offset == 2 * len(passes)

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from mlmarket.market.time import time_zone
 from mlmarket.errors import ConfigurationError
+from mlmarket.market.time import time_zone
 from mlmarket.orchestration.documents import WEEKDAYS
 
 __all__ = ["Zones", "day_moments", "next_time", "to_local", "to_utc", "weekday_of"]

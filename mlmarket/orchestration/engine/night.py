@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from mlmarket.expressions import schema_of
 from mlmarket.orchestration.arbitration.weighing import weigh
 from mlmarket.orchestration.behaviour import Behaviour
-from mlmarket.orchestration.conditions.conditions import ConditionError, Conditions
 from mlmarket.orchestration.conditions.answering import Known, facts
+from mlmarket.orchestration.conditions.conditions import ConditionError, Conditions
 from mlmarket.orchestration.conditions.questions import functions_for
 from mlmarket.orchestration.engine.bench import Bench
 from mlmarket.orchestration.engine.endings import Endings, cancelled, sought
@@ -61,7 +61,7 @@ class Night:
         Where to compute.
     """
 
-    def __init__(  # noqa: PLR0913 - all that a tick knows
+    def __init__(
         self,
         state: State,
         enrolments: pa.Table,

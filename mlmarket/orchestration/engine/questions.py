@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from mlmarket.expressions import schema_of
 from mlmarket.orchestration.behaviour import Behaviour
-from mlmarket.orchestration.conditions.conditions import ConditionError, Conditions
 from mlmarket.orchestration.conditions.answering import Known, facts
+from mlmarket.orchestration.conditions.conditions import ConditionError, Conditions
 from mlmarket.orchestration.engine.bench import Bench
 from mlmarket.orchestration.engine.people import People
 
