@@ -15,7 +15,6 @@ threads, memory is the largest the process has had so far.
 
 import argparse
 import gc
-import json
 import platform
 import re
 import resource
@@ -149,31 +148,14 @@ def rule_engine() -> Decide:
 
 
 def zen_engine() -> Decide:
-    """Return the same rules as a decision table of zen-engine."""
+    """Return the same rules in zen-engine, as one compiled expression: its quickest form."""
     import zen
 
-    cells = [
-        {"_id": name, "when": python_like(text), "then": json.dumps(name)}
-        for name, text in RULES.items()
-    ]
-    place = {"position": {"x": 0, "y": 0}}
-    table = {
-        "hitPolicy": "first",
-        "inputs": [{"id": "when", "name": "when"}],
-        "outputs": [{"id": "then", "name": "then", "field": "action"}],
-        "rules": cells,
-    }
-    nodes = [
-        {"id": "in", "type": "inputNode", "name": "in", **place},
-        {"id": "rules", "type": "decisionTableNode", "name": "rules", "content": table, **place},
-        {"id": "out", "type": "outputNode", "name": "out", **place},
-    ]
-    edges = [
-        {"id": "one", "sourceId": "in", "targetId": "rules"},
-        {"id": "two", "sourceId": "rules", "targetId": "out"},
-    ]
-    decision = zen.ZenEngine().create_decision(json.dumps({"nodes": nodes, "edges": edges}))
-    return lambda row: decision.evaluate(row)["result"].get("action")
+    chain = "null"
+    for name, text in reversed(RULES.items()):
+        chain = f'({python_like(text)}) ? "{name}" : ({chain})'
+    expression = zen.compile_expression(chain)
+    return expression.evaluate
 
 
 def json_logic() -> Decide:

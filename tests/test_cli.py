@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mlmarket import cli
+from mlmarket.errors import ConfigurationError
 from mlmarket.market.samples import simulate
 
 CONFIGURATION = """\
@@ -255,8 +256,8 @@ def test_a_missing_secret_is_2(shop: Path, runner: Runs, monkeypatch: pytest.Mon
     text = config.read_text(encoding="utf-8") + '[publish]\nconnection = "${SHOP_SECRET}"\n'
     config.write_text(text, encoding="utf-8")
     monkeypatch.delenv("SHOP_SECRET", raising=False)
-    with pytest.raises(cli.ConfigurationError, match="SHOP_SECRET") as caught:
-        cli.check(config, None, None)
+    with pytest.raises(ConfigurationError, match="SHOP_SECRET") as caught:
+        cli.nights.check(config, None, None)
     assert caught.value.exit_code == 2
 
 
@@ -366,8 +367,8 @@ def test_a_number_is_explained_by_its_rows(shop: Path, runner: Runs) -> None:
     )
     assert second.strip().startswith("number of days with 'order' in the last 90D")
     assert rows[0].split()[0] == "occurred_at"
-    with pytest.raises(cli.ConfigurationError, match="did you mean 'order_days_active_90d'"):
-        cli.explain(person, "order_day_active_90d", shop / "mlmarket.toml", "2026-06-20", None)
+    with pytest.raises(ConfigurationError, match="did you mean 'order_days_active_90d'"):
+        cli.nights.explain(person, "order_day_active_90d", shop / "mlmarket.toml", "2026-06-20", None)
 
 
 def test_prune_says_how_many_nights_went(shop: Path, runner: Runs) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import ibis
 import ibis.expr.types as ir
 
 from mlmarket.expressions.canonical import written
@@ -12,7 +13,7 @@ from mlmarket.expressions.grammar import MAX_DEPTH, Grammar
 from mlmarket.expressions.ibis_compiler import Target, compile_node
 from mlmarket.expressions.kinds import IN_WORDS, Schema, Type
 from mlmarket.expressions.lookups import key_of
-from mlmarket.expressions.nodes import Arithmetic, Column, Known, Node
+from mlmarket.expressions.nodes import AllOf, Arithmetic, Column, Known, Node
 from mlmarket.expressions.row_evaluator import Row, evaluate
 from mlmarket.expressions.truth import compile_truth
 
@@ -46,6 +47,13 @@ class Expression:
     calls: "tuple[Asked, ...]"
     _node: Node = field(repr=False)
     _canonical: str = field(repr=False)
+
+    @property
+    def conjuncts(self) -> "tuple[Expression, ...]":
+        """The conditions that ``and`` joins at the top; itself where there is no such ``and``."""
+        if not isinstance(self._node, AllOf):
+            return (self,)
+        return tuple(_checked(operand, self.text) for operand in self._node.operands)
 
     def to_ibis(self, table: ir.Table | Mapping[str, ir.Value]) -> ir.Value:
         """Return the expression as an Ibis value of a table.
@@ -113,7 +121,8 @@ class Expression:
     def _settled(self, table: ir.Table | Mapping[str, ir.Value], *, truth: bool) -> ir.BooleanValue:
         _refuse_unless_condition(self)
         answer = compile_truth(self._node, Target(table, self.text), truth=truth)
-        return answer.fill_null(False)  # noqa: FBT003
+        # A CASE, for inside COALESCE DuckDB computes all parts of a condition on all rows.
+        return answer.ifelse(ibis.literal(value=True), ibis.literal(value=False))
 
     def evaluate(self, row: Mapping[str, object]) -> object:
         """Return the value of the expression on one row.

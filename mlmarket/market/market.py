@@ -1,7 +1,7 @@
 """The tables of a business, checked, in one form and on one connection."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.market.activity import activity_of
 from mlmarket.market.assembly import Assembly
-from mlmarket.market.columns import AVAILABLE_AT, TABLES
+from mlmarket.market.columns import AVAILABLE_AT, CONTACT_ID, TABLES
 from mlmarket.market.connect import Bench, Workbench
 from mlmarket.market.history import contacts_as_of, read_history
 from mlmarket.market.opening import frame_openers, open_all, settings_at, settings_openers
@@ -212,6 +212,31 @@ pyspark.sql.DataFrame
         renewed = replace(self, history=history)
         renewed.prepared.update(self.prepared)  # made of behaviour, which it does not change
         return renewed
+
+    def without(self, contacts: Collection[str]) -> "Market":
+        """Return the market as if some people had never been in it.
+
+        Parameters
+        ----------
+        contacts : collection of str
+            Their ids.
+
+        Returns
+        -------
+        Market
+            Every table without the rows about them; rows about nobody stay.
+        """
+        gone = sorted(contacts)
+
+        def left(table: "ir.Table") -> "ir.Table":
+            if not gone or CONTACT_ID not in table.columns:
+                return table
+            contact = table[CONTACT_ID]
+            return table.filter(contact.isnull() | ~contact.isin(gone))  # noqa: PD003
+
+        tables = {name: left(table) for name, table in self.tables.items()}
+        history = None if self.history is None else left(self.history)
+        return replace(self, tables=tables, history=history)
 
     @property
     def zone(self) -> ZoneInfo:

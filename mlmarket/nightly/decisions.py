@@ -1,15 +1,17 @@
 """What is decided tonight, and which files does a marketer find in the morning?"""
 
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Final
 
 from mlmarket.errors import ConfigurationError
 from mlmarket.market import Market
+from mlmarket.nightly.delivery import outbox_check
 from mlmarket.nightly.playbook import check_playbook
 from mlmarket.nightly.segments import segment_sizes
 from mlmarket.nightly.stages import StageOutput
 from mlmarket.orchestration import (
+    Behaviour,
     Decisions,
     EarlierTickError,
     StateStore,
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from mlmarket.nightly.night import Night
 
-__all__ = ["decide_night"]
+__all__ = ["decide_night", "settle_night"]
 
 
 def decide_night(
@@ -64,56 +66,91 @@ def decide_night(
     state = night.workspace.state
     state.parent.mkdir(parents=True, exist_ok=True)
     with StateStore.open(state) as store:
-        try:
-            decisions = decide(store, playbook, predictions, market, now=night.as_of)
-        except EarlierTickError as error:
-            raise ConfigurationError(
-                f"A later night than {night.day} has been decided already.",
-                error.why,
-                f"run `mlmarket backfill --from {night.day} --to {night.day}` to only predict.",
-            ) from error
-        together = _to_hand_over(night, store, decisions)
-    outbox = _joined(together)
+        decisions = decide(store, playbook, predictions, market, now=_moment(night, store))
+        outbox = _outbox(night, store, decisions, market)
     _export(decisions, outbox, market, place)
     output.counts |= decisions.counts() | {"outbox": len(outbox)}
     output.details["tick_id"] = decisions.tick_id
-    output.details["tick_ids"] = [one.tick_id for one in together]
     output.details["segment_sizes"] = segment_sizes(decisions)
     return decisions
 
 
-def _to_hand_over(night: "Night", store: StateStore, decisions: Decisions) -> list[Decisions]:
-    """Return tonight's tick, and those before it whose messages nobody has been given.
+def _moment(night: "Night", store: StateStore) -> datetime:
+    """Return when the night decides: as of its instant, or of a tick that came since.
 
-    Tonight may have been decided before, from other tables. And a night may have been killed after
-    its tick was committed and before it was exported, and never run again.
+    Raises
+    ------
+    ConfigurationError
+        Where a later night has been decided already.
     """
-    together = [decisions]
-    while together[-1].previous is not None:
-        earlier = store.decisions_of(str(together[-1].previous))
-        if earlier.now < decisions.now and not _was_interrupted(night, earlier):
-            break
-        together.append(earlier)
-    return together
+    last = store.last_now()
+    if last is None or last <= night.as_of:
+        return night.as_of
+    if last >= night.as_of + timedelta(days=1) or _decided_later(night):
+        raise ConfigurationError(
+            f"A later night than {night.day} has been decided already.",
+            EarlierTickError(night.as_of, last).why,
+            f"run `mlmarket backfill --from {night.day} --to {night.day}` to only predict.",
+        )
+    return last
 
 
-def _was_interrupted(night: "Night", earlier: Decisions) -> bool:
-    """Return whether the night of a tick is there, but did not get as far as its outbox.
+def _decided_later(night: "Night") -> bool:
+    later = [day for day in night.workspace.nights() if day > night.day]
+    return any(night.workspace.run(day).has_decided() for day in later)
+
+
+def _outbox(
+    night: "Night", store: StateStore, decisions: Decisions, events: Behaviour
+) -> "pa.Table":
+    """Return what the night writes into its outbox file.
+
+    Where [handover] says who hands over, the file only shows what was decided. Else it is the hand-over:
+    it holds all that waits, also what ticks between nights decided, and what was given to a night
+    that was killed before it wrote its file.
+    """
+    if night.settings.handover:
+        return decisions.outbox
+    mine = _name(night.day)
+    killed = []
+    for name in store.names_waiting(_PREFIX):
+        if name != mine and _was_written(night, name):
+            store.handed_out(name, now=decisions.now)
+        elif name != mine:
+            killed.append(name)
+    check = outbox_check(night, store, events, now=decisions.now)
+    return store.hand_out(mine, now=decisions.now, take_over=killed, check=check)
+
+
+_PREFIX: Final = "night "
+
+
+def _name(day: date) -> str:
+    return f"{_PREFIX}{day.isoformat()}"
+
+
+def _was_written(night: "Night", name: str) -> bool:
+    """Return whether the night of a name got as far as its outbox.
 
     A night whose folder is gone was pruned: what it had to hand over was handed over long ago.
     """
-    zone = ZoneInfo(night.settings.business.timezone)
-    folder = night.workspace.run(earlier.now.astimezone(zone).date())
-    return folder.path.is_dir() and earlier.tick_id not in folder.handed_over()
+    folder = night.workspace.run(date.fromisoformat(name.removeprefix(_PREFIX)))
+    return not folder.path.is_dir() or folder.has_decided()
 
 
-def _joined(together: list[Decisions]) -> "pa.Table":
-    import pyarrow as pa
+def settle_night(night: "Night") -> None:
+    """Write down that the night's outbox is in its place, so that its rows count as sent.
 
-    outboxes = [one.outbox for one in together]
-    if len(outboxes) == 1:
-        return outboxes[0]
-    return pa.concat_tables(outboxes).sort_by("idempotency_key").combine_chunks()
+    Parameters
+    ----------
+    night : Night
+        One whose decisions are finished.
+    """
+    if night.settings.handover or not night.workspace.state.is_file():
+        return
+    with StateStore.open(night.workspace.state) as store:
+        if _name(night.day) in store.names_waiting(_PREFIX):
+            store.handed_out(_name(night.day), now=store.last_now() or night.as_of)
 
 
 def _export(decisions: Decisions, outbox: "pa.Table", market: Market, place: Path) -> None:

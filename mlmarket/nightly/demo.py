@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from mlmarket.market.samples import sample_folder
+from mlmarket.nightly.authoring import approve_journeys
 from mlmarket.nightly.night import Night, open_night
 from mlmarket.nightly.safe_files import writing
 
@@ -26,7 +27,7 @@ def prepare_demo(folder: Path) -> list[Night]:
     Returns
     -------
     list of Night
-        In order.
+        In order; the journeys are approved.
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -35,4 +36,7 @@ def prepare_demo(folder: Path) -> list[Night]:
             if source.is_file() and place.parts[0] != "truth":
                 (folder / place).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, folder / place)
-    return [open_night(folder / "mlmarket.toml", day) for day in DEMO_NIGHTS]
+    nights = [open_night(folder / "mlmarket.toml", day) for day in DEMO_NIGHTS]
+    # A journey does nothing before somebody approves it; here that somebody is the demo.
+    approve_journeys(nights[0], [], by="demo", at=nights[0].as_of)
+    return nights

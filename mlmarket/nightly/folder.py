@@ -102,16 +102,15 @@ class RunFolder:
         done = [(at, result) for at, result in found if result is not None]
         return [result for _, result in sorted(done, key=lambda one: (one[0], one[1].stage))]
 
-    def handed_over(self) -> frozenset[str]:
-        """Return the ticks whose messages were exported here.
+    def has_decided(self) -> bool:
+        """Return whether the outbox of a tick was written here.
 
         Returns
         -------
-        frozenset of str
-            Their ids; remembered also where the stage has to be done again.
+        bool
+            True also where the stage has to be done again.
         """
-        details = self._manifest("decisions").get("details", {})
-        return frozenset(str(tick) for tick in details.get("tick_ids", ()))
+        return "tick_id" in self._manifest("decisions").get("details", {})
 
     def forget(self) -> None:
         """Make every stage unfinished; outputs stay until they are replaced."""

@@ -70,10 +70,9 @@ def gather_report(
     journeys: Any = ()
     if decided:
         with StateStore.open(night.workspace.state) as store:
-            state = store.load()
             decisions = store.decisions_of(_tick_id(night))
+            journeys = journey_sections(night, store, decisions, tonight.contacts, market)
         segments = segment_sections(night, decisions, tonight.contacts, predictors, earlier)
-        journeys = journey_sections(state, decisions, tonight.contacts)
     return ReportContent(
         night=night.day,
         timezone=night.settings.business.timezone,

@@ -1,15 +1,32 @@
 """Where are people in each journey tonight?"""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, time
 from typing import TYPE_CHECKING, Any, Final
 
+from mlmarket.market import Market
 from mlmarket.market.columns import AS_OF, CONTACT_ID
-from mlmarket.orchestration import Decisions, Journey, State, journey_counts
-from mlmarket.reporting import ExamplePerson, JourneySection, JourneyStep
+from mlmarket.nightly.authoring import statuses_of
+from mlmarket.orchestration import (
+    Decisions,
+    Journey,
+    StateStore,
+    drawn_counts,
+    earned_by,
+    journey_counts,
+    responses,
+)
+from mlmarket.orchestration.journeys.actions import Message
+from mlmarket.orchestration.journeys.describe import channels_in_words
+from mlmarket.orchestration.state.standing import utc
+from mlmarket.reporting import Earned, ExamplePerson, JourneySection, MessageResult
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from mlmarket.nightly.night import Night
 
 __all__ = ["journey_sections"]
 
@@ -18,6 +35,9 @@ _SMALL: Final = 10.0
 """Numbers below it are told apart by their decimals."""
 _OUTCOMES: Final = {
     "entered": "came in",
+    "branch": "went",
+    "split": "drew",
+    "act": "is handed over for",
     "wait": "waits",
     "send": "is sent",
     "suppressed": "is held back from",
@@ -30,30 +50,47 @@ _OUTCOMES: Final = {
 
 
 def journey_sections(
-    state: State, decisions: Decisions, predictions: "pa.Table"
+    night: "Night",
+    store: StateStore,
+    decisions: Decisions,
+    predictions: "pa.Table",
+    market: Market,
 ) -> list[JourneySection]:
     """Return what the report says of each journey.
 
     Parameters
     ----------
-    state : State
+    night : Night
+        Tonight.
+    store : StateStore
         Where everybody stands after tonight.
     decisions : Decisions
         Tonight's.
     predictions : pyarrow.Table
         Tonight's, for the facts about example people.
+    market : Market
+        Where responses and orders are read.
 
     Returns
     -------
     list of JourneySection
         In the order of the playbook.
     """
-    counts = journey_counts(state).to_pylist()
+    state = store.load(now=decisions.now)
+    counts = journey_counts(store.standing_counts(), store.decided_counts(), state.versions)
+    now = utc(decisions.now)
+    answered = responses(state.sent, market, now=now).to_pylist()
+    earned = earned_by(store.passes_followed(), market, now=now).to_pylist()
+    statuses = {one.journey: one.status for one in statuses_of(decisions.playbook, store.releases())}
     return [
         _section(
             journey,
-            [row for row in counts if row["journey"] == journey.journey],
-            _enrolled(state, journey.journey),
+            _Known(
+                statuses[journey.journey],
+                counts,
+                [row for row in answered if row["journey"] == journey.journey],
+                [row for row in earned if row["journey"] == journey.journey],
+            ),
             decisions,
             predictions,
         )
@@ -61,64 +98,69 @@ def journey_sections(
     ]
 
 
-def _enrolled(state: State, journey: str) -> dict[str, int]:
-    """Count people once, whatever reasons they are held for and however they are held out."""
-    table = state.enrolments.select(["journey", "status", "holdout"]).to_pydict()
-    rows = zip(table["journey"], table["status"], table["holdout"], strict=True)
-    here = [(status, holdout) for name, status, holdout in rows if name == journey]
-    return {
-        "active": sum(status == "active" for status, _ in here),
-        "held_out": sum(holdout is not None for _, holdout in here),
-    }
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was counted of one journey."""
+
+    status: str
+    counts: "pa.Table"
+    responses: list[dict[str, Any]]
+    earned: list[dict[str, Any]]
 
 
 def _section(
-    journey: Journey,
-    counts: list[dict[str, Any]],
-    enrolled: Mapping[str, int],
-    decisions: Decisions,
-    predictions: "pa.Table",
+    journey: Journey, known: _Known, decisions: Decisions, predictions: "pa.Table"
 ) -> JourneySection:
     tonight = [row for row in decisions.decisions.to_pylist() if row["journey"] == journey.journey]
-    entry, *sentences = journey.describe()
+    rows = [row for row in known.counts.to_pylist() if row["journey"] == journey.journey]
 
-    def ended(outcome: str) -> int:
-        return sum(r["people"] for r in counts if r["step"] == "end" and r["outcome"] == outcome)
+    def people(step: str, outcome: str) -> int:
+        return sum(r["people"] for r in rows if r["step"] == step and r["outcome"] == outcome)
 
     return JourneySection(
         name=journey.journey,
         title=journey.title,
-        entry=entry,
-        goal=next((line for line in sentences if line.startswith("Goal")), ""),
+        status=known.status,
         entered=sum(row["outcome"] == "entered" for row in tonight),
-        active=enrolled["active"],
-        reached_goal=ended("goal"),
-        exited=ended("exited"),
-        expired=ended("expired"),
-        held_out=enrolled["held_out"],
-        steps=tuple(_steps(journey, counts)),
+        active=sum(row["people"] for row in rows if row["outcome"] in {"waiting", "held"}),
+        reached_goal=people("end", "goal"),
+        exited=people("end", "exited"),
+        expired=people("end", "expired"),
+        held_out=people("entry", "held_out"),
+        journey=journey,
+        counts=drawn_counts(known.counts, journey),
+        messages=tuple(_messages(journey, rows, known.responses)),
+        earned=tuple(_earned(known.earned)),
         examples=tuple(_examples(tonight, predictions)),
     )
 
 
-def _steps(journey: Journey, counts: list[dict[str, Any]]) -> list[JourneyStep]:
-    steps = []
-    for position, sentence in enumerate(journey.describe()[1 : 1 + len(journey.steps)]):
-        name = journey.step_name(position)
-        here = [row for row in counts if row["step"] == name]
-        steps.append(
-            JourneyStep(
-                title=sentence.rstrip("."),
-                waiting=sum(row["people"] for row in here if row["outcome"] == "waiting"),
-                sent=sum(row["people"] for row in here if row["outcome"] == "sent"),
-                suppressed=tuple(
-                    (str(row["reason"]), int(row["people"]))
-                    for row in here
-                    if row["outcome"] == "suppressed"
-                ),
-            )
+def _messages(
+    journey: Journey, rows: list[dict[str, Any]], answered: list[dict[str, Any]]
+) -> Iterator[MessageResult]:
+    for node in journey.nodes:
+        if not isinstance(node.content, Message):
+            continue
+        here = [row for row in rows if row["step"] == node.name]
+        said = {row["type"]: row["people"] for row in answered if row["step"] == node.name}
+        by_reason: Counter[str] = Counter()
+        for row in here:
+            if row["outcome"] == "suppressed":
+                by_reason[str(row["reason"]).replace("_", " ")] += row["people"]
+        yield MessageResult(
+            title=f"{channels_in_words(node.content.channel)} '{node.name}'",
+            waiting=sum(row["people"] for row in here if row["outcome"] in {"waiting", "held"}),
+            sent=sum(row["people"] for row in here if row["outcome"] == "send"),
+            opened=said.get("open", 0),
+            clicked=said.get("click", 0),
+            suppressed=tuple(sorted(by_reason.items())),
         )
-    return steps
+
+
+def _earned(rows: list[dict[str, Any]]) -> Iterator[Earned]:
+    for row in rows:
+        who = "Held out" if row["is_held_out"] else "Written to"
+        yield Earned(who, row["passes"], row["converted"], float(row["revenue"]))
 
 
 def _examples(tonight: list[dict[str, Any]], predictions: "pa.Table") -> list[ExamplePerson]:
@@ -145,8 +187,10 @@ def _examples(tonight: list[dict[str, Any]], predictions: "pa.Table") -> list[Ex
 
 def _in_words(row: Mapping[str, Any]) -> str:
     words = _OUTCOMES[row["outcome"]]
-    if row["outcome"] in {"send", "suppressed", "withheld"}:
+    if row["outcome"] in {"act", "send", "suppressed", "withheld"}:
         words = f"{words} '{row['step']}'"
+    if row["way"] is not None:
+        words = f"{words} '{row['way']}' at '{row['step']}'"
     if row["reasons"]:
         words += f" ({', '.join(reason.replace('_', ' ') for reason in row['reasons'])})"
     if row["outcome"] == "wait" and row["due_at"] is not None:

@@ -11,6 +11,7 @@ from mlmarket.market import EngineSettings, Market
 from mlmarket.market.spark import check_workers, spark_session
 from mlmarket.market.time import day_start
 from mlmarket.nightly.folder import RunFolder
+from mlmarket.nightly.privacy import without_erased_people
 from mlmarket.nightly.settings import NightSettings, load_settings
 from mlmarket.nightly.workspace import Workspace
 
@@ -90,7 +91,8 @@ class Night:
             spark = spark_session(self.settings.engine.spark)
             check_workers(spark)
         history = self.workspace.history
-        return Market.open(self.config, history=history, check=check, spark=spark)
+        market = Market.open(self.config, history=history, check=check, spark=spark)
+        return without_erased_people(self, market)
 
     def refuse_future(self) -> None:
         """Refuse a night that has not come yet.

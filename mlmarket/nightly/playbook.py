@@ -16,7 +16,7 @@ from mlmarket.orchestration import Holdout, Playbook, check_segments, load_playb
 if TYPE_CHECKING:
     from mlmarket.nightly.night import Night
 
-__all__ = ["check_playbook", "known_columns", "load_night_playbook"]
+__all__ = ["check_playbook", "event_types", "known_columns", "load_night_playbook"]
 
 _KINDS: Final = {"number": Type.NUMBER, "text": Type.TEXT, "time": Type.TIME}
 
@@ -46,7 +46,16 @@ def load_night_playbook(config: Path, settings: NightSettings) -> Playbook:
         _files(config, settings.segments.files, "segments"),
         _files(config, journeys.files, "journeys"),
         holdout=Holdout(share=journeys.holdout, salt=journeys.holdout_salt),
+        policy=_policy(config, settings),
     )
+
+
+def _policy(config: Path, settings: NightSettings) -> Path | None:
+    """Return the file of the policy; without a zone of its own it has the business's."""
+    if settings.journeys.policy is None:
+        return None
+    (file,) = _files(config, [settings.journeys.policy], "journeys")
+    return file
 
 
 def _files(config: Path, patterns: list[str], section: str) -> list[Path]:
@@ -114,19 +123,36 @@ def check_playbook(night: "Night", market: Market) -> Playbook:
     return playbook
 
 
-def _check_goals(playbook: Playbook, market: Market) -> None:
-    """Refuse a goal that nobody can reach because no table holds such behaviour."""
-    wanted = {journey.goal for journey in playbook.journeys}
-    if wanted <= set(RESERVED_TYPES):
-        return
+def event_types(market: Market) -> frozenset[str]:
+    """Return every type of behaviour that a journey may speak of.
+
+    Parameters
+    ----------
+    market : Market
+        The tables.
+
+    Returns
+    -------
+    frozenset of str
+        The reserved ones, and those that somebody ever did.
+    """
     known = set(RESERVED_TYPES)
     if market.has("events"):
         types = market.table("events").select("event_type").distinct().to_pyarrow()
         known |= set(types.column("event_type").to_pylist())
-    for journey in playbook.journeys:
-        if journey.goal not in known:
+    return frozenset(known)
+
+
+def _check_goals(playbook: Playbook, market: Market) -> None:
+    """Refuse a goal that nobody can reach because no table holds such behaviour."""
+    goals = {one.journey: one.goal.event for one in playbook.journeys if one.goal is not None}
+    if set(goals.values()) <= set(RESERVED_TYPES):
+        return
+    known = event_types(market)
+    for name, goal in goals.items():
+        if goal not in known:
             raise ConfigurationError(
-                f"Journey '{journey.journey}', key 'goal': nobody ever did '{journey.goal}'.",
+                f"Journey '{name}', key 'goal': nobody ever did '{goal}'.",
                 "People who reached the goal would go on being messaged.",
-                suggestion(journey.goal, known),
+                suggestion(goal, known),
             )

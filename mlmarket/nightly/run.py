@@ -16,7 +16,7 @@ from typing import Any
 from mlmarket.market import Market, record_contacts
 from mlmarket.market.scratch import clear_scratch
 from mlmarket.market.time import duration_text
-from mlmarket.nightly.decisions import decide_night
+from mlmarket.nightly.decisions import decide_night, settle_night
 from mlmarket.nightly.declared import check_declared
 from mlmarket.nightly.folder import StageResult
 from mlmarket.nightly.gather import gather_report
@@ -246,7 +246,10 @@ class _Stages:
 
         playbook = load_night_playbook(self.night.config, self.night.settings)
         inputs = digest_of(predictions.inputs, playbook.playbook_id)
-        return self.runner.run("decisions", inputs, work)
+        result = self.runner.run("decisions", inputs, work)
+        # Only now, and also after a kill between the two: what is in the file counts as sent.
+        settle_night(self.night)
+        return result
 
     def report(self, results: Sequence[StageResult]) -> StageResult:
         """Write the report."""

@@ -14,6 +14,7 @@ from mlmarket.features import FEATURE_SETS, Feature, FeatureSettings, declared_f
 from mlmarket.features.defaults import DEFAULT
 from mlmarket.market import MarketSettings, parse_duration
 from mlmarket.market.settings import Settings, read_toml, validate_settings
+from mlmarket.orchestration.handover.settings import HandoverSettings
 
 __all__ = [
     "HookSettings",
@@ -156,6 +157,8 @@ class JourneySettings(Settings):
     ----------
     files : list of str
         YAML files, one journey each; ``*`` allowed.
+    policy : str, optional
+        YAML file of the rules over all journeys: caps, quiet hours, who is left alone.
     holdout : float, default 0.05
         Share of contacts that no journey messages, so that what it earns can be measured.
     holdout_salt : str, default "global_holdout"
@@ -163,6 +166,7 @@ class JourneySettings(Settings):
     """
 
     files: list[str] = Field(default_factory=list)
+    policy: str | None = None
     holdout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.05
     holdout_salt: str = "global_holdout"
 
@@ -256,6 +260,8 @@ class NightSettings(MarketSettings):
         See there.
     publish : PublishSettings, optional
         Only where a database is to be written.
+    handover : dict of str to HandoverSettings
+        Who takes the outbox; without any, each night writes it to a file.
     retention : RetentionSettings, optional
         Only where the value saved is to be predicted.
     """
@@ -268,6 +274,7 @@ class NightSettings(MarketSettings):
     quality: QualitySettings = Field(default_factory=QualitySettings)
     output: OutputSettings = Field(default_factory=OutputSettings)
     hooks: HookSettings = Field(default_factory=HookSettings)
+    handover: dict[str, HandoverSettings] = Field(default_factory=dict)
     publish: PublishSettings | None = None
     retention: RetentionSettings | None = None
 
@@ -327,7 +334,9 @@ class NightSettings(MarketSettings):
         Where results are written, what may be used of the machine, which engine computes, and what
         is run when a night fails, do not.
         """
-        content = self.model_dump(mode="json", exclude={"engine", "output", "hooks", "publish"})
+        content = self.model_dump(
+            mode="json", exclude={"engine", "output", "hooks", "publish", "handover"}
+        )
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

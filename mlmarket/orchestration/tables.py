@@ -182,9 +182,14 @@ SCHEMAS: Final = MappingProxyType(
         "enrolments": ENROLMENTS,
         "decisions": DECISIONS,
         "outbox": OUTBOX,
+        "cancelled": CANCELLED,
+        "passes": PASSES,
+        "sent": SENT,
+        "suppressions": SUPPRESSIONS,
+        "consent_events": CONSENT_EVENTS,
     }
 )
-"""The tables of :class:`~mlmarket.orchestration.state.Decisions`, by name."""
+"""The tables of decisions and of the state, by name."""
 
 KEYS: Final = MappingProxyType(
     {

@@ -16,7 +16,16 @@ import ibis.expr.types as ir
 from mlmarket.errors import suggestion
 from mlmarket.orchestration.documents import refuse
 
-__all__ = ["FORMATS", "Clause", "Placeholder", "clauses_of", "columns_of", "filled", "written"]
+__all__ = [
+    "FORMATS",
+    "Clause",
+    "Placeholder",
+    "as_text",
+    "clauses_of",
+    "columns_of",
+    "filled",
+    "written",
+]
 
 FORMATS: Final = ("percent", "number", "date", "text")
 """How a value may be written: 43%, 12.5, 2026-03-01, or as it is."""
@@ -119,7 +128,7 @@ def written(template: str | None, table: ir.Table) -> ir.StringValue | None:
         Missing where no clause can be filled; None where that is so for everyone.
     """
     clauses = [
-        _joined([_written(part, table) for part in clause])
+        _joined([as_text(part, table) for part in clause])
         for clause in clauses_of(template)
         if all(isinstance(part, str) or part.column in table.columns for part in clause)
     ]
@@ -156,7 +165,21 @@ def _joined(parts: Sequence[ir.StringValue]) -> ir.StringValue:
     return whole
 
 
-def _written(part: str | Placeholder, table: ir.Table) -> ir.StringValue:
+def as_text(part: str | Placeholder, table: ir.Table) -> ir.StringValue:
+    """Return a part of a clause as text.
+
+    Parameters
+    ----------
+    part : str or Placeholder
+        Plain text, or a column that the table has.
+    table : ibis.expr.types.Table
+        A row a person.
+
+    Returns
+    -------
+    ibis.expr.types.StringValue
+        Missing where the value is.
+    """
     if isinstance(part, str):
         return ibis.literal(part)
     value = _known(table[part.column])

@@ -11,14 +11,17 @@ import numpy.typing as npt
 
 from mlmarket.evaluation import Interval
 from mlmarket.market import CheckReport
+from mlmarket.orchestration.graph import JourneyCounts
+from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.prediction import Evidence
 
 __all__ = [
+    "Earned",
     "ExamplePerson",
     "ItemsSection",
     "JourneySection",
-    "JourneyStep",
     "MaturedPromise",
+    "MessageResult",
     "PredictorSection",
     "ReportContent",
     "SegmentSection",
@@ -192,25 +195,49 @@ class MaturedPromise:
 
 
 @dataclass(frozen=True, slots=True)
-class JourneyStep:
-    """One step of a journey and who is there.
+class MessageResult:
+    """One message of a journey and what became of it.
 
     Parameters
     ----------
     title : str
-        Such as ``wait 1 day`` or ``e-mail 'we_miss_you'``.
+        Such as ``e-mail 'we_miss_you'``.
     waiting : int
         People at this step tonight.
-    sent : int
-        Messages released at this step, ever.
+    sent, opened, clicked : int
+        People, ever: to whom it was released, and who responded as far as the mailer told.
     suppressed : tuple of (str, int)
-        Reasons for which it was held back tonight, and for how many.
+        Reasons for which it is held back tonight, and from how many.
     """
 
     title: str
     waiting: int = 0
     sent: int = 0
+    opened: int = 0
+    clicked: int = 0
     suppressed: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Earned:
+    """What people of a journey ordered between their entry and its expiry.
+
+    Parameters
+    ----------
+    who : str
+        Those written to, or those held out.
+    people : int
+        Passes.
+    converted : int
+        Of them, those that reached the goal.
+    revenue : float
+        In the business's currency.
+    """
+
+    who: str
+    people: int
+    converted: int
+    revenue: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,30 +267,36 @@ class JourneySection:
     ----------
     name, title : str
         Its name in files and for people.
-    entry : str
-        Who enters, in words.
-    goal : str
-        What ends it well, in words.
+    status : str
+        Whether it may act: ``draft``, ``approved``, ``changed`` or ``paused``.
     entered, active, reached_goal, exited, expired, held_out : int
         People: entered tonight; in it; and, ever, who reached the goal, left, ran out of time,
         or are followed without messages.
-    steps : tuple of JourneyStep
-        In order.
+    journey : Journey
+        Its definition, to be drawn.
+    counts : JourneyCounts or None
+        The people at each step; None where nobody was ever in it.
+    messages : tuple of MessageResult
+        In the order of the steps.
+    earned : tuple of Earned
+        Beside each other: those written to, and those held out.
     examples : tuple of ExamplePerson
         Up to ten people.
     """
 
     name: str
     title: str
-    entry: str
-    goal: str
+    status: str
     entered: int
     active: int
     reached_goal: int
     exited: int
     expired: int
     held_out: int
-    steps: tuple[JourneyStep, ...]
+    journey: Journey
+    counts: JourneyCounts | None
+    messages: tuple[MessageResult, ...]
+    earned: tuple[Earned, ...]
     examples: tuple[ExamplePerson, ...]
 
 

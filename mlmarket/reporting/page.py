@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from mlmarket.market.time import time_zone
 from mlmarket.prediction import Evidence
+from mlmarket.orchestration.graph import journey_svg
 from mlmarket.reporting.charts import Chart, charts_of
 from mlmarket.reporting.content import (
     JourneySection,
@@ -17,7 +18,6 @@ from mlmarket.reporting.content import (
     PredictorSection,
     ReportContent,
 )
-from mlmarket.reporting.diagram import journey_diagram
 from mlmarket.reporting.headline import headline, model_name
 from mlmarket.reporting.metric_words import METRICS, MetricWords, metrics_shown
 from mlmarket.reporting.number_text import (
@@ -160,7 +160,9 @@ def _models(evidence: Evidence) -> tuple[_ModelRow, ...]:
 
 
 def _journey(section: JourneySection, name: str) -> _JourneyView:
-    return _JourneyView(name, section, journey_diagram(section, id_prefix=f"{name}-way"))
+    # Our own picture: it escapes every text in it.
+    drawing = journey_svg(section.journey, section.counts, id_prefix=f"{name}-way")
+    return _JourneyView(name, section, Markup(drawing))  # noqa: S704
 
 
 def _track(matured: tuple[MaturedPromise, ...]) -> _Track | None:

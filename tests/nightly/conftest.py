@@ -12,6 +12,7 @@ import pytest
 
 from mlmarket.market.samples import simulate
 from mlmarket.nightly import Night, open_night, run_night
+from mlmarket.nightly.authoring import approve_journeys
 
 FIRST = date(2026, 6, 20)
 
@@ -93,6 +94,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "segments.yaml").write_text(SEGMENTS, encoding="utf-8")
     (folder / "journeys").mkdir()
     (folder / "journeys" / "win_back.yaml").write_text(JOURNEY, encoding="utf-8")
+    first = open_night(folder / "mlmarket.toml", FIRST)
+    approve_journeys(first, [], by="tests", at=first.as_of)
     return folder
 
 

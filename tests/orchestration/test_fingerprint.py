@@ -43,6 +43,12 @@ def test_how_text_is_stored_does_not_matter():
         assert fingerprint(stored) == fingerprint(TABLE)
 
 
+def test_a_slice_of_a_longer_table_is_no_other_table():
+    longer = pa.concat_tables([TABLE[:1], TABLE, TABLE[1:]])
+    assert fingerprint(longer[1:4]) == fingerprint(TABLE)
+    assert fingerprint(longer.combine_chunks()[1:4]) == fingerprint(TABLE)
+
+
 def test_what_lies_under_a_missing_value_does_not_matter():
     values = pa.array([0.1, 77.0, 0.3])
     hidden = pa.Array.from_buffers(
@@ -62,6 +68,9 @@ def test_what_lies_under_a_missing_value_does_not_matter():
         ("is_new", pa.array([True, False, False])),
         ("worth", pa.array([Decimal("1.5001"), None, Decimal(2)], pa.decimal128(18, 4))),
         ("reasons", pa.array([["p, q"], None, []], pa.list_(pa.string()))),
+        ("reasons", pa.array([["p", None], None, []], pa.list_(pa.string()))),
+        ("reasons", pa.array([["p", "q"], [], []], pa.list_(pa.string()))),
+        ("reasons", pa.array([["p"], None, ["q"]], pa.list_(pa.string()))),
         ("contact_id", pa.array(["a", "b", "d"])),
     ],
 )

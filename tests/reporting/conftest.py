@@ -10,10 +10,13 @@ import pytest
 from mlmarket.churn import PurchaseModel
 from mlmarket.evaluation import Interval, expected_total
 from mlmarket.market import CheckReport, Market, Note, TableCount
+from mlmarket.orchestration.graph import JourneyCounts, NodeCounts
+from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.reporting import (
+    Earned,
     ExamplePerson,
     JourneySection,
-    JourneyStep,
+    MessageResult,
     MaturedPromise,
     PredictorSection,
     ReportContent,
@@ -99,30 +102,63 @@ def likely(purchase):
     )
 
 
+WAY = Journey.model_validate(
+    {
+        "journey": "win_back",
+        "title": "Win back the quiet ones",
+        "entry": {"segment": "at_risk"},
+        "reentry": "180D",
+        "steps": [
+            {"wait": "1D"},
+            {"message": {"name": "we_miss_you", "channel": "email", "template": "one"}},
+            {"wait": "7D"},
+            {
+                "message": {
+                    "name": "your_favourites_are_back",
+                    "channel": ["email", "sms"],
+                    "template": "two",
+                }
+            },
+        ],
+        "goal": "order",
+        "expires_after": "30D",
+    }
+)
+
+
 @pytest.fixture(scope="session")
 def journey():
     return JourneySection(
         name="win_back",
         title="Win back the quiet ones",
-        entry="members of 'At risk of leaving'",
-        goal="an order",
+        status="approved",
         entered=84,
         active=391,
         reached_goal=1240,
         exited=310,
         expired=2011,
         held_out=160,
-        steps=(
-            JourneyStep("wait 1 day", waiting=84),
-            JourneyStep(
+        journey=WAY,
+        counts=JourneyCounts(
+            nodes={"wait_1": NodeCounts(waiting=84), "we_miss_you": NodeCounts(12, 3871, 9)},
+            entered=4212,
+            held_out=160,
+            reached_goal=1240,
+            exited=310,
+            expired=2011,
+        ),
+        messages=(
+            MessageResult(
                 "e-mail 'we_miss_you'",
                 waiting=12,
                 sent=3871,
-                suppressed=(("no consent to e-mail", 9), ("had a message less than 3D ago", 3)),
+                opened=1410,
+                clicked=212,
+                suppressed=(("no consent", 9), ("capped", 3)),
             ),
-            JourneyStep("wait 7 days", waiting=203),
-            JourneyStep("e-mail 'your_favourites_are_back'", waiting=92, sent=2904),
+            MessageResult("e-mail 'your_favourites_are_back'", waiting=92, sent=2904),
         ),
+        earned=(Earned("Written to", 4052, 1190, 98_240.5), Earned("Held out", 160, 31, 2_204.0)),
         examples=tuple(
             ExamplePerson(
                 contact_id=f"c{number:04d}",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
+from mlmarket.errors import DataContractError
 from mlmarket.expressions import Asked
 from mlmarket.market.columns import AS_OF
 from mlmarket.orchestration.conditions.questions import (
@@ -108,7 +109,9 @@ class _Seen:
 
 def _plain(moment: object) -> datetime:
     if not isinstance(moment, datetime):
-        raise TypeError(f"{moment!r} is not a time")
+        what = f"{str(moment)[:40]!r} is not a time, but a {type(moment).__name__}."
+        why = "It says whether an event counts."
+        raise DataContractError(what, why, "pass a datetime, as the tables hold it.")
     return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 

@@ -13,9 +13,28 @@ from mlmarket.errors import ConfigurationError
 from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.orchestration.playbook import Playbook
 from mlmarket.orchestration.state.releases import Release
-from mlmarket.orchestration.tables import canonical, empty
+from mlmarket.orchestration.tables import KEYS, canonical, empty
 
-__all__ = ["Decisions", "State", "utc"]
+__all__ = ["Decisions", "EarlierTickError", "State", "utc"]
+
+
+class EarlierTickError(ConfigurationError):
+    """A tick whose ``now`` lies before the last one.
+
+    Parameters
+    ----------
+    now : datetime
+        What was asked for.
+    last : datetime
+        The last tick.
+    """
+
+    def __init__(self, now: datetime, last: datetime) -> None:
+        super().__init__(
+            f"The tick at {now.isoformat()} lies before the last one at {last.isoformat()}.",
+            "Messages decided since then would be decided again from an older view.",
+            f"use a time from {last.isoformat()} on, or a new state file to look back.",
+        )
 
 
 def utc(moment: datetime) -> datetime:
@@ -211,18 +230,53 @@ class State:
         State
             The same that a store gives after the commit.
         """
-        changed = decisions.enrolments["enrolment_id"].combine_chunks()
-        kept = self.enrolments.filter(
-            pc.invert(pc.is_in(self.enrolments["enrolment_id"], value_set=changed))
-        )
         earlier = self.tick_ids if self.last_now == decisions.now else frozenset()
         return replace(
             self,
             playbook=decisions.playbook,
             versions=MappingProxyType({**self.versions, **decisions.versions}),
-            members=decisions.memberships,
-            enrolments=canonical("enrolments", pa.concat_tables([kept, decisions.enrolments])),
+            members=_members_after(self.members, decisions),
+            enrolments=_replaced("enrolments", self.enrolments, decisions.enrolments),
+            passes=_passes_after(self.passes, decisions.enrolments),
+            sent=_sent_after(self.sent, decisions),
             last_now=decisions.now,
             last_tick_id=decisions.tick_id,
             tick_ids=earlier | {decisions.tick_id},
         )
+
+
+def _replaced(name: str, old: pa.Table, new: pa.Table) -> pa.Table:
+    """Return the old rows but those whose first key stands among the new, and the new."""
+    key = KEYS[name][0]
+    is_new = pc.is_in(old[key], value_set=new[key].combine_chunks())
+    return canonical(name, pa.concat_tables([old.filter(pc.invert(is_new)), new]))
+
+
+def _members_after(members: pa.Table, decisions: Decisions) -> pa.Table:
+    if decisions.touched is None:
+        return decisions.memberships
+    inside = pc.is_in(members["contact_id"], value_set=decisions.touched.cast(pa.string()))
+    looked_at = decisions.memberships.filter(
+        pc.is_in(decisions.memberships["contact_id"], value_set=decisions.touched.cast(pa.string()))
+    )
+    return canonical(
+        "memberships", pa.concat_tables([members.filter(pc.invert(inside)), looked_at])
+    )
+
+
+def _passes_after(passes: pa.Table, enrolments: pa.Table) -> pa.Table:
+    came = pa.concat_tables([passes, enrolments.select(passes.column_names)])
+    latest = came.group_by(["journey", "contact_id"]).aggregate([("entered_at", "max")])
+    return canonical("passes", latest.rename_columns(["journey", "contact_id", "entered_at"]))
+
+
+def _sent_after(sent: pa.Table, decisions: Decisions) -> pa.Table:
+    new = decisions.outbox.append_column("status", pa.repeat("pending", len(decisions.outbox)))
+    both = pa.concat_tables([sent, new.select(sent.column_names)])
+    stopped = pc.is_in(
+        both["idempotency_key"], value_set=decisions.cancelled["idempotency_key"].combine_chunks()
+    )
+    waiting = pc.and_(stopped, pc.equal(both["status"], "pending"))
+    status = pc.if_else(waiting, "cancelled", both["status"])
+    place = both.schema.get_field_index("status")
+    return canonical("sent", both.set_column(place, "status", status))

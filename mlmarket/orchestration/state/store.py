@@ -6,68 +6,41 @@ rows, marked with the tick that replaced them, so any committed tick can be read
 as it was decided; a row is written only where something changed.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import Final, Self
+from types import TracebackType
+from typing import Any, Self
 
-import duckdb
 import pyarrow as pa
 
-from mlmarket.errors import ConfigurationError, RunError
-from mlmarket.orchestration.engine.ticking import EarlierTickError
 from mlmarket.orchestration.journeys.journey import Journey
-from mlmarket.orchestration.playbook import Playbook
-from mlmarket.orchestration.state.standing import Decisions, State, utc
-from mlmarket.orchestration.state.statements import (
-    CLOSE_ENROLMENTS,
-    CLOSE_MEMBERSHIPS,
-    CURRENT_ENROLMENTS,
-    CURRENT_MEMBERS,
-    INSERT_TICK,
-    INSERTS,
-    OF_CONTACT,
-    OPEN_MEMBERSHIPS,
-    READS,
-    TABLES,
+from mlmarket.orchestration.policy import Policy
+from mlmarket.orchestration.state import (
+    approvals,
+    consents,
+    counting,
+    forgetting,
+    handing_out,
+    moving,
 )
-from mlmarket.orchestration.tables import SCHEMAS, canonical
+from mlmarket.orchestration.state.claims import Check, Wanted, Worker, claim, settle
+from mlmarket.orchestration.state.committing import write_tick
+from mlmarket.orchestration.state.database import Database, StateLockedError, StateMovedError
+from mlmarket.orchestration.state.migrations import SCHEMA_VERSION, prepare
+from mlmarket.orchestration.state.reading import (
+    aware,
+    due_contacts,
+    read_decisions,
+    read_inputs,
+    read_state,
+)
+from mlmarket.orchestration.state.releases import Release
+from mlmarket.orchestration.state.standing import Decisions, State
+from mlmarket.orchestration.state.statements import READS
 
 __all__ = ["SCHEMA_VERSION", "StateLockedError", "StateMovedError", "StateStore"]
-
-SCHEMA_VERSION: Final = 1
-"""Of the tables in the file; a file of another version is refused."""
-
-
-class StateLockedError(RunError):
-    """A state file that another process is writing to.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(
-            f"The state file {path} is in use by another process.",
-            "Two writers could decide the same message twice.",
-            "wait until the other run has ended, or stop it.",
-        )
-
-
-class StateMovedError(RunError):
-    """Decisions that were made on a state which is not the last one any more."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Another tick was committed since these decisions were made.",
-            "They do not know what that tick has sent.",
-            "load the state again and repeat the tick.",
-        )
 
 
 class StateStore:
@@ -75,16 +48,17 @@ class StateStore:
 
     Parameters
     ----------
-    connection : duckdb.DuckDBPyConnection
-        To the file, prepared.
+    database : Database
+        The file, prepared.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._loaded: int | None = None
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
-        """Open a state file, or begin one.
+        """Open a state file, or begin one; a file of an earlier version is upgraded.
 
         Parameters
         ----------
@@ -101,16 +75,18 @@ class StateStore:
         StateLockedError
             Where another process has it open.
         ConfigurationError
-            Where it is not a state file, or one of another version.
+            Where it is not a state file, or one of a later version.
         """
-        file = Path(path)
-        store = cls(_connected(file))
+        database = Database(Path(path))
         try:
-            store._prepare(file)
+            prepare(database)
+            if database.rows("SELECT to_compact FROM meta")[0][0]:
+                # Somebody was erased by a run that was stopped before their bytes were gone.
+                database.compact()
         except BaseException:
-            store.close()
+            database.close()
             raise
-        return store
+        return cls(database)
 
     def __enter__(self) -> Self:
         return self
@@ -125,32 +101,55 @@ class StateStore:
 
     def close(self) -> None:
         """Close the file, which lets others open it."""
-        self._connection.close()
+        self._database.close()
 
-    def load(self) -> State:
-        """Return where everybody stands after the last tick.
+    def load(
+        self,
+        *,
+        now: datetime | None = None,
+        touched: pa.Array | None = None,
+        policy: Policy | None = None,
+    ) -> State:
+        """Return where people stand after the last tick.
+
+        Parameters
+        ----------
+        now : datetime, optional
+            With a zone. Only what a tick at this moment needs is read: enrolments that are under
+            way or may still reach their goal, and what was sent within the longest window of the
+            policy, at least 35 days. Without it, all that ever was.
+        touched : pyarrow.Array of string, optional
+            Only these people, and those who have a step or an expiry due at ``now``.
+        policy : Policy, optional
+            The rules of the coming tick.
 
         Returns
         -------
         State
             Under the playbook of the last tick; use :meth:`State.under` for another.
+
+        Raises
+        ------
+        ConfigurationError
+            For some people without a moment, or a moment without a zone.
         """
-        last = self._rows(
-            "SELECT tick_id, decided_at, playbook_id FROM ticks ORDER BY number DESC LIMIT 1"
-        )
-        if not last:
-            return State()
-        tick_id, decided_at, playbook_id = last[0]
-        same = self._rows("SELECT tick_id FROM ticks WHERE decided_at = $at", at=decided_at)
-        return State(
-            playbook=self._playbook(str(playbook_id)),
-            versions=self._versions(),
-            members=self._table("memberships", CURRENT_MEMBERS),
-            enrolments=self._table("enrolments", CURRENT_ENROLMENTS),
-            last_now=_aware(decided_at),
-            last_tick_id=str(tick_id),
-            tick_ids=frozenset(str(row[0]) for row in same),
-        )
+        self._loaded = self._epoch()
+        return read_state(self._database, now=now, touched=touched, policy=policy)
+
+    def due(self, now: datetime) -> pa.Array:
+        """Return who has a step or an expiry that is due.
+
+        Parameters
+        ----------
+        now : datetime
+            With a zone.
+
+        Returns
+        -------
+        pyarrow.Array of string
+            Contact ids, sorted.
+        """
+        return due_contacts(self._database, now)
 
     def knows(self, tick_id: str) -> bool:
         """Say whether a tick has been committed.
@@ -165,15 +164,20 @@ class StateStore:
         bool
             True where :meth:`decisions_of` has an answer.
         """
-        return bool(self._rows("SELECT 1 FROM ticks WHERE tick_id = $tick_id", tick_id=tick_id))
+        query = "SELECT 1 FROM ticks WHERE tick_id = $tick_id"
+        return bool(self._database.rows(query, tick_id=tick_id))
 
-    def commit(self, decisions: Decisions) -> bool:
+    def commit(
+        self, decisions: Decisions, *, models: Mapping[str, list[str]] | None = None
+    ) -> bool:
         """Write a tick, all of it or nothing.
 
         Parameters
         ----------
         decisions : Decisions
             Of a tick on the state that :meth:`load` gave last.
+        models : mapping of str to list of str, optional
+            The versions of the models behind the predictions, by column.
 
         Returns
         -------
@@ -185,30 +189,17 @@ class StateStore:
         EarlierTickError
             Where a later moment has been decided already.
         StateMovedError
-            Where another tick was committed since the state was loaded.
+            Where another tick was committed, a journey approved, paused or migrated, or somebody
+            erased since the state was loaded.
         RunError
-            Where the file cannot be written; it is as it was before.
+            Where the file cannot be written, or the tick's tables do not fit; it is as it was.
         """
-        with self._transaction():
+        with self._database.transaction("The tick"):
             if self.knows(decisions.tick_id):
                 return False
-            number = self._next_number(decisions)
-            self._write_definitions(decisions)
-            self._write("memberships", decisions.memberships, CLOSE_MEMBERSHIPS, number)
-            self._write("memberships", decisions.memberships, OPEN_MEMBERSHIPS, number)
-            self._write("enrolments", decisions.enrolments, CLOSE_ENROLMENTS, number)
-            for name, statement in INSERTS.items():
-                self._write(name, getattr(decisions, name), statement, number)
-            self._run(
-                INSERT_TICK,
-                tick=number,
-                tick_id=decisions.tick_id,
-                previous=decisions.previous,
-                decided_at=utc(decisions.now),
-                fingerprint=decisions.fingerprint,
-                playbook_id=decisions.playbook.playbook_id,
-                versions=sorted(decisions.versions),
-            )
+            if self._loaded not in (None, self._epoch()):
+                raise StateMovedError
+            write_tick(self._database, decisions, models or {})
         return True
 
     def decisions_of(self, tick_id: str) -> Decisions:
@@ -222,33 +213,14 @@ class StateStore:
         Returns
         -------
         Decisions
-            The same bytes as those committed.
+            The same bytes as those committed, but for people who were erased since.
 
         Raises
         ------
         ConfigurationError
             Where there is no such tick.
         """
-        found = self._rows(
-            "SELECT number, previous, decided_at, fingerprint, playbook_id, versions FROM ticks"
-            " WHERE tick_id = $tick_id",
-            tick_id=tick_id,
-        )
-        if not found:
-            what = f"The state file has no tick {tick_id[:12]}…."
-            raise ConfigurationError(what, "There is nothing to export.", "run the tick first.")
-        number, previous, decided_at, fingerprint, playbook_id, versions = found[0]
-        known = self._versions()
-        tables = {name: self._table(name, query, tick=number) for name, query in READS.items()}
-        return Decisions(
-            tick_id=tick_id,
-            now=_aware(decided_at),
-            fingerprint=str(fingerprint),
-            previous=None if previous is None else str(previous),
-            playbook=self._playbook(str(playbook_id)),
-            versions=MappingProxyType({name: known[name] for name in _strings(versions)}),
-            **tables,
-        )
+        return read_decisions(self._database, tick_id)
 
     def decisions_about(self, contact_id: str) -> pa.Table:
         """Return all that was ever decided about one person.
@@ -263,117 +235,449 @@ class StateStore:
         pyarrow.Table
             Rows of the decisions table.
         """
-        return self._table("decisions", OF_CONTACT, contact_id=contact_id)
+        query = f"{READS['decisions']} WHERE p.contact_id = $contact_id"
+        return self._database.table("decisions", query, contact_id=contact_id)
 
-    def _prepare(self, file: Path) -> None:
-        present = {str(row[0]) for row in self._rows("SELECT table_name FROM duckdb_tables()")}
-        if not present:
-            with self._transaction():
-                self._connection.execute(TABLES)
-                self._run("INSERT INTO meta VALUES ($version)", version=SCHEMA_VERSION)
-            return
-        rows = self._rows("SELECT schema_version FROM meta") if "meta" in present else []
-        found = rows[0][0] if rows else None
-        if found != SCHEMA_VERSION:
-            is_state = found is not None
-            what = (
-                f"has version {found}, not {SCHEMA_VERSION}" if is_state else "holds other tables"
+    def inputs_of(self, tick_id: str) -> tuple[str, dict[str, list[str]]]:
+        """Return what a tick was decided from.
+
+        Parameters
+        ----------
+        tick_id : str
+            The tick.
+
+        Returns
+        -------
+        str, dict of str to list of str
+            The fingerprint of the predictions, and the versions of the models by column.
+
+        Raises
+        ------
+        ConfigurationError
+            Where there is no such tick.
+        """
+        return read_inputs(self._database, tick_id)
+
+    def outbox(self, *statuses: str) -> pa.Table:
+        """Return rows of the outbox and what became of them.
+
+        Parameters
+        ----------
+        *statuses : str
+            Only these of pending, claimed, sent, failed, unknown and cancelled; all by default.
+
+        Returns
+        -------
+        pyarrow.Table
+            The outbox columns, ``attempts``, ``status``, ``last_error``, ``claimed_by``,
+            ``claimed_at``, ``next_attempt_at``, ``handed_over_at`` and ``cancelled_for``, sorted by
+            key.
+        """
+        query = f"{READS['outbox']} WHERE len($statuses) = 0 OR list_contains($statuses, o.status)"
+        order = " ORDER BY o.idempotency_key"
+        return self._database.arrow(query + order, statuses=list(statuses))
+
+    def releases(self) -> Mapping[str, Release]:
+        """Return the last word on each journey, by name; drafts are not among them."""
+        return approvals.releases(self._database)
+
+    def release_log(self) -> pa.Table:
+        """Return what people did, in order.
+
+        Returns
+        -------
+        pyarrow.Table
+            ``at``, ``by``, ``action`` (approved, paused, resumed, migrated, suppressed, forgotten),
+            ``journey``, ``version``, ``contact_id`` and ``detail``.
+        """
+        return approvals.read_log(self._database)
+
+    def approve(self, journey: Journey, *, by: str, at: datetime) -> Release:
+        """Let a version of a journey act from now on; those on older versions stay on theirs.
+
+        Parameters
+        ----------
+        journey : Journey
+            The version.
+        by : str
+            Who approves.
+        at : datetime
+            When, with a zone. Events and changes of segments count from here on; where the journey
+            was approved before and its entry is the same, they count from then.
+
+        Returns
+        -------
+        Release
+            As it stands now.
+        """
+        with self._changing("The approval"):
+            return approvals.approve(self._database, journey, by=by, at=at)
+
+    def pause(self, name: str, *, by: str, at: datetime) -> Release:
+        """Let nobody into a journey, or on in it; goals, exits and expiry still count.
+
+        Parameters
+        ----------
+        name : str
+            The journey.
+        by : str
+            Who says so.
+        at : datetime
+            When, with a zone.
+
+        Returns
+        -------
+        Release
+            As it stands now.
+
+        Raises
+        ------
+        ConfigurationError
+            Where no version of it was ever approved.
+        """
+        with self._changing("The pause"):
+            return approvals.pause(self._database, name, by=by, at=at)
+
+    def resume(self, name: str, *, by: str, at: datetime) -> Release:
+        """Let a paused journey act again; what happened in the pause lets nobody in.
+
+        Parameters
+        ----------
+        name : str
+            The journey.
+        by : str
+            Who says so.
+        at : datetime
+            When, with a zone.
+
+        Returns
+        -------
+        Release
+            As it stands now.
+
+        Raises
+        ------
+        ConfigurationError
+            Where it is not paused.
+        """
+        with self._changing("The release"):
+            return approvals.resume(self._database, name, by=by, at=at)
+
+    def migrate(
+        self,
+        to: Journey,
+        *,
+        mapping: Mapping[str, str] | None = None,
+        by: str,
+        at: datetime,
+        dry_run: bool = False,
+    ) -> moving.MigrationPlan:
+        """Move people in flight from older versions of a journey to a newer one.
+
+        Each comes to the step of the same name and waits as long as before; the time until expiry
+        becomes that of the new version. Who stands at a step without a name of its own, or one that
+        is gone, stays unless the mapping says where to.
+
+        Parameters
+        ----------
+        to : Journey
+            The version to come to; it must be the approved one.
+        mapping : mapping of str to str, optional
+            Steps of the new version by steps of older ones.
+        by : str
+            Who moves them.
+        at : datetime
+            When, with a zone.
+        dry_run : bool, default False
+            Whether only to count.
+
+        Returns
+        -------
+        MigrationPlan
+            How many move from where to where.
+
+        Raises
+        ------
+        ConfigurationError
+            Where the version is not approved, or the mapping names a step that is not there.
+        """
+        if dry_run:
+            return moving.plan_migration(self._database, to, mapping)[0]
+        with self._changing("The migration"):
+            return moving.migrate(self._database, to, mapping, by=by, at=at)
+
+    def claim(
+        self,
+        worker: Worker | str,
+        *,
+        now: datetime,
+        limit: int,
+        kinds: Collection[str] | None = None,
+        channels: Collection[str] | None = None,
+        check: Check | None = None,
+    ) -> pa.Table:
+        """Give due rows of the outbox to one worker, and to no other.
+
+        Parameters
+        ----------
+        worker : Worker or str
+            Who hands them over; a name alone is a worker whose receiver does not honour keys.
+        now : datetime
+            With a zone. Due is what may go out by now, has not expired, and is not put off.
+        limit : int
+            At most so many rows.
+        kinds, channels : collection of str, optional
+            Only these.
+        check : callable, optional
+            Given rows, returns the reasons against each now, as sums of ``Reason``. Rows that only
+            time stands against are put off by 15 minutes; others are cancelled.
+
+        Returns
+        -------
+        pyarrow.Table
+            The outbox columns and ``attempts``, by priority from the highest, then ``not_before``
+            and key. What has expired is cancelled on the way.
+        """
+        known = Worker(worker) if isinstance(worker, str) else worker
+        with self._database.transaction("The claim"):
+            wanted = Wanted(limit, kinds, channels)
+            return claim(self._database, known, wanted, now=now, check=check)
+
+    def settle(self, results: pa.Table, *, now: datetime, worker: str | None = None) -> int:
+        """Write down what became of claimed rows.
+
+        Parameters
+        ----------
+        results : pyarrow.Table
+            ``idempotency_key``, ``status`` (sent, failed, unknown, or pending to try again),
+            ``error`` and ``next_attempt_at``. That a row was sent is believed whenever it is said;
+            all else only of rows that are claimed or unknown, and pending also of those that failed.
+        now : datetime
+            With a zone.
+        worker : str, optional
+            Who says so: rows that another has by now are left to that one.
+
+        Returns
+        -------
+        int
+            The rows changed.
+
+        Raises
+        ------
+        ConfigurationError
+            For another status, or a key that occurs twice.
+        """
+        with self._database.transaction("The result of a hand-over"):
+            return settle(self._database, results, now=now, worker=worker)
+
+    def hand_out(
+        self,
+        name: str,
+        *,
+        now: datetime,
+        take_over: Collection[str] = (),
+        check: Check | None = None,
+    ) -> pa.Table:
+        """Give all that waits, also what may go out only later, to a name that writes it to a file.
+
+        Parameters
+        ----------
+        name : str
+            Of the night; what it was given before is given to it again.
+        now : datetime
+            With a zone.
+        take_over : collection of str, optional
+            Names that never wrote their file: theirs is given to this one.
+        check : callable, optional
+            As for :meth:`claim`.
+
+        Returns
+        -------
+        pyarrow.Table
+            The outbox columns, sorted by key.
+        """
+        with self._database.transaction("The hand-over"):
+            return handing_out.hand_out(
+                self._database, name, now=now, take_over=take_over, check=check
             )
-            problem = f"The file {file} {what}."
-            why = "State that is not understood could send messages twice."
-            fix = "name another file, or use the version of mlmarket that wrote it."
-            raise ConfigurationError(problem, why, fix)
 
-    def _next_number(self, decisions: Decisions) -> int:
-        last = self._rows(
-            "SELECT number, tick_id, decided_at FROM ticks ORDER BY number DESC LIMIT 1"
-        )
-        if not last:
-            if decisions.previous is not None:
-                raise StateMovedError
-            return 1
-        number, tick_id, decided_at = last[0]
-        if decisions.now < _aware(decided_at):
-            raise EarlierTickError(decisions.now, _aware(decided_at))
-        if tick_id != decisions.previous:
-            raise StateMovedError
-        return int(str(number)) + 1
+    def handed_out(self, name: str, *, now: datetime) -> None:
+        """Write down that the file of a name is there: its rows count as sent.
 
-    def _write_definitions(self, decisions: Decisions) -> None:
-        self._run(
-            "INSERT OR IGNORE INTO playbooks VALUES ($playbook_id, $definition)",
-            playbook_id=decisions.playbook.playbook_id,
-            definition=decisions.playbook.canonical(),
-        )
-        for version, journey in decisions.versions.items():
-            self._run(
-                "INSERT OR IGNORE INTO journeys VALUES ($version, $definition)",
-                version=version,
-                definition=journey.canonical(),
+        Parameters
+        ----------
+        name : str
+            As it was given to :meth:`hand_out`.
+        now : datetime
+            With a zone.
+        """
+        with self._database.transaction("The end of a hand-over"):
+            handing_out.handed_out(self._database, name, now=now)
+
+    def names_waiting(self, prefix: str) -> tuple[str, ...]:
+        """Return the names that were given rows and have not said that their file is there.
+
+        Parameters
+        ----------
+        prefix : str
+            Only names that begin so.
+
+        Returns
+        -------
+        tuple of str
+            Sorted.
+        """
+        return handing_out.names_waiting(self._database, prefix)
+
+    def standing_counts(self) -> pa.Table:
+        """Count where all passes stand now.
+
+        Returns
+        -------
+        pyarrow.Table
+            version, position, status, holdout, held_for, people.
+        """
+        return counting.standing_counts(self._database)
+
+    def decided_counts(self) -> pa.Table:
+        """Count the passes about which something was decided, however often.
+
+        Returns
+        -------
+        pyarrow.Table
+            version, step, outcome, way, people.
+        """
+        return counting.decided_counts(self._database)
+
+    def passes_followed(self) -> pa.Table:
+        """Return every pass with what it is judged by.
+
+        Returns
+        -------
+        pyarrow.Table
+            journey, contact_id, entered_at, expires_at, holdout, goal_at.
+        """
+        return counting.passes_followed(self._database)
+
+    def last_now(self) -> datetime | None:
+        """Return the moment of the last tick in UTC, None before the first."""
+        rows = self._database.rows("SELECT max(decided_at) FROM ticks")
+        return None if rows[0][0] is None else aware(rows[0][0])
+
+    def record_consent(self, rows: pa.Table) -> int:
+        """Keep consents that reached mlmarket itself; they are never changed, only added to.
+
+        Parameters
+        ----------
+        rows : pyarrow.Table
+            Columns of ``CONSENT_EVENTS``; contact_id, channel and changed_at are needed.
+
+        Returns
+        -------
+        int
+            How many were not there before.
+
+        Raises
+        ------
+        DataContractError
+            Where one of these is missing.
+        """
+        with self._database.transaction("The consents"):
+            return consents.record_consent(self._database, rows)
+
+    def suppress(
+        self,
+        contact_id: str,
+        channel: str | None,
+        reason: str,
+        at: datetime,
+        *,
+        by: str = "mlmarket",
+    ) -> bool:
+        """Let nobody write to a person.
+
+        Parameters
+        ----------
+        contact_id : str
+            The person.
+        channel : str or None
+            Only here; None for everywhere.
+        reason : str
+            Why.
+        at : datetime
+            When, with a zone.
+        by : str
+            Who says so.
+
+        Returns
+        -------
+        bool
+            False where it was so before.
+        """
+        with self._database.transaction("The suppression"):
+            return consents.suppress(self._database, contact_id, channel, reason, at=at, by=by)
+
+    def forget(
+        self,
+        contact_id: str,
+        *,
+        key: bytes,
+        at: datetime,
+        by: str = "mlmarket",
+        addresses: Iterable[str] = (),
+    ) -> forgetting.Forgotten:
+        """Remove a person from the file, bytes and all, and keep tombstones of them.
+
+        Parameters
+        ----------
+        contact_id : str
+            The person, whether or not the file knows them.
+        key : bytes
+            Of the tombstones; see :func:`~mlmarket.orchestration.state.tombstones.erasure_key`.
+        at : datetime
+            When, with a zone.
+        by : str
+            Who says so; it is written down.
+        addresses : iterable of str
+            E-mails and phones beside those in the outbox.
+
+        Returns
+        -------
+        Forgotten
+            What was removed, and what may have been on its way.
+        """
+        with self._changing("The erasure"):
+            done = forgetting.forget(
+                self._database, contact_id, key=key, at=at, by=by, addresses=addresses
             )
+        self._database.compact()
+        return done
 
-    def _write(self, name: str, table: pa.Table, statement: str, number: int) -> None:
-        self._connection.register("incoming", table.select(SCHEMAS[name].names))
-        try:
-            self._run(statement, tick=number)
-        finally:
-            self._connection.unregister("incoming")
+    def tombstones(self) -> frozenset[str]:
+        """Return the marks of those who were erased, for ``Erased``."""
+        return frozenset(str(row[0]) for row in self._database.rows("SELECT mark FROM tombstones"))
 
-    def _playbook(self, playbook_id: str) -> Playbook:
-        rows = self._rows(
-            "SELECT definition FROM playbooks WHERE playbook_id = $playbook_id",
-            playbook_id=playbook_id,
-        )
-        return Playbook.model_validate(json.loads(str(rows[0][0])))
+    def export_person(self, contact_id: str) -> dict[str, Any]:
+        """Return all that the file holds about a person.
 
-    def _versions(self) -> Mapping[str, Journey]:
-        rows = self._rows("SELECT version, definition FROM journeys")
-        journeys = {str(row[0]): Journey.model_validate(json.loads(str(row[1]))) for row in rows}
-        return MappingProxyType(journeys)
+        Parameters
+        ----------
+        contact_id : str
+            The person.
 
-    def _rows(self, query: str, **values: object) -> list[tuple[object, ...]]:
-        return self._run(query, **values).fetchall()
+        Returns
+        -------
+        dict
+            Lists of rows by table, ready for JSON; empty lists where it knows nothing.
+        """
+        return forgetting.export_person(self._database, contact_id)
 
-    def _table(self, name: str, query: str, **values: object) -> pa.Table:
-        return canonical(name, self._run(query, **values).to_arrow_table())
-
-    def _run(self, statement: str, **values: object) -> duckdb.DuckDBPyConnection:
-        return self._connection.execute(statement, values or None)
+    def _epoch(self) -> int:
+        return self._database.number("SELECT epoch FROM meta")
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.begin()
-        try:
+    def _changing(self, what: str) -> Iterator[None]:
+        """Write what no tick that is being decided now can know of."""
+        with self._database.transaction(what):
             yield
-        except duckdb.Error as error:
-            self._connection.rollback()
-            what = f"The tick could not be written: {str(error).splitlines()[0]}"
-            fix = "free space or mend the cause, and repeat the tick."
-            raise RunError(what, "The state file is as it was before.", fix) from error
-        except BaseException:
-            self._connection.rollback()
-            raise
-        self._connection.commit()
-
-
-def _connected(file: Path) -> duckdb.DuckDBPyConnection:
-    try:
-        return duckdb.connect(str(file))
-    except duckdb.IOException as error:
-        if "lock" in str(error).lower():
-            raise StateLockedError(file) from error
-        what = f"The state file {file} cannot be opened: {str(error).splitlines()[0]}"
-        why = "Without it nobody knows what was sent before."
-        fix = "check that the folder exists and that the file is a state file of mlmarket."
-        raise ConfigurationError(what, why, fix) from error
-
-
-def _aware(moment: object) -> datetime:
-    if not isinstance(moment, datetime):
-        what = "A tick in the state file has no time."
-        raise RunError(what, "The file has been changed by hand.", "restore it from a copy.")
-    return moment.replace(tzinfo=UTC)
-
-
-def _strings(values: object) -> list[str]:
-    return [str(value) for value in values] if isinstance(values, list) else []
+            self._database.run("UPDATE meta SET epoch = epoch + 1")

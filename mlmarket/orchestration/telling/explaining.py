@@ -1,13 +1,14 @@
-"""Why did this person get this message, or not, and how is each journey going?"""
+"""Why did this person get this message, or not?"""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlmarket.orchestration.journeys.journey import Journey, MessageStep
 from mlmarket.orchestration.state.standing import State
 
 __all__ = [
@@ -16,19 +17,8 @@ __all__ = [
     "Explanation",
     "MemberOf",
     "explain",
-    "journey_counts",
+    "made_from",
 ]
-
-_COUNTS: Final = pa.schema(
-    {
-        "journey": pa.string(),
-        "version": pa.string(),
-        "step": pa.string(),
-        "outcome": pa.string(),
-        "reason": pa.string(),
-        "people": pa.int64(),
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +76,24 @@ class Enrolled:
     ended_at: datetime | None
     goal_at: datetime | None
 
+    @property
+    def in_words(self) -> str:
+        """The pass as a line to read."""
+        return ", ".join(self._words())
+
+    def _words(self) -> Iterator[str]:
+        yield f"entered {self.entered_at:%Y-%m-%d %H:%M} UTC on version {self.version}"
+        if self.status == "active":
+            yield f"at '{self.step}', due {self.due_at:%Y-%m-%d %H:%M} UTC"
+        else:
+            yield self.status + (f" {self.ended_at:%Y-%m-%d %H:%M} UTC" if self.ended_at else "")
+        if self.goal_at is not None:
+            yield f"goal reached {self.goal_at:%Y-%m-%d %H:%M} UTC"
+        if self.holdout:
+            yield f"held out ({self.holdout})"
+        if self.held_for:
+            yield f"held back for {', '.join(one.replace('_', ' ') for one in self.held_for)}"
+
 
 @dataclass(frozen=True, slots=True)
 class DecisionMade:
@@ -95,22 +103,68 @@ class DecisionMade:
     ----------
     decided_at : datetime
         When, in UTC.
-    journey, step : str
+    journey, version, step : str
         Where.
     outcome : str
         What was decided, such as ``send`` or ``suppressed``.
     reasons : tuple of str
         All reasons, not only the first.
     due_at : datetime or None
-        Until when to wait.
+        Until when to wait, or when a message may go out.
+    fate : str or None
+        What becomes of a message that is not sent, such as ``defer``.
+    way : str or None
+        The path, arm or side of a wait that was taken.
+    channel : str or None
+        The one chosen.
+    winner : str or None
+        The message that went first, as ``journey.step``.
+    seen : mapping of str to object
+        The values that a condition saw.
+    tick_id : str
+        The tick that decided it.
     """
 
     decided_at: datetime
     journey: str
+    version: str
     step: str
     outcome: str
     reasons: tuple[str, ...]
     due_at: datetime | None
+    fate: str | None = None
+    way: str | None = None
+    channel: str | None = None
+    winner: str | None = None
+    seen: Mapping[str, object] = field(default_factory=dict)
+    tick_id: str = ""
+
+    @property
+    def is_action(self) -> bool:
+        """Whether something is handed over."""
+        return self.outcome in {"send", "act"}
+
+    @property
+    def in_words(self) -> str:
+        """The decision as a line to read."""
+        return " ".join(self._words())
+
+    def _words(self) -> Iterator[str]:
+        yield f"{self.decided_at:%Y-%m-%d %H:%M} UTC  {self.step}: {self.outcome}"
+        if self.channel:
+            yield f"by {self.channel}"
+        if self.way:
+            yield f"-> {self.way}"
+        if self.reasons:
+            yield f"({', '.join(one.replace('_', ' ') for one in self.reasons)})"
+        if self.winner:
+            yield f"after {self.winner}"
+        if self.fate and self.fate != "sent":
+            yield f"[{self.fate.replace('_', ' ')}]"
+        if self.due_at is not None:
+            yield f"due {self.due_at:%Y-%m-%d %H:%M} UTC"
+        if self.seen:
+            yield "seen " + ", ".join(f"{name} = {value}" for name, value in self.seen.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +189,9 @@ class Explanation:
     decisions: tuple[DecisionMade, ...]
 
 
-def explain(state: State, contact_id: str, *, decisions: pa.Table) -> Explanation:
+def explain(
+    state: State, contact_id: str, *, decisions: pa.Table, journey: str | None = None
+) -> Explanation:
     """Explain where one person stands and how they came there.
 
     Parameters
@@ -146,6 +202,8 @@ def explain(state: State, contact_id: str, *, decisions: pa.Table) -> Explanatio
         The person.
     decisions : pyarrow.Table
         Rows of the decisions table: ``StateStore.decisions_about``, or those of a tick.
+    journey : str, optional
+        Only this journey; by default all.
 
     Returns
     -------
@@ -156,23 +214,55 @@ def explain(state: State, contact_id: str, *, decisions: pa.Table) -> Explanatio
         MemberOf(row["segment"], _at(row["entered_at"]), row["why"])
         for row in _about(state.members, contact_id)
     ]
-    made = [
-        DecisionMade(
-            _at(row["decided_at"]),
-            row["journey"],
-            row["step"],
-            row["outcome"],
-            tuple(row["reasons"]),
-            _maybe_at(row["due_at"]),
-        )
-        for row in _about(decisions, contact_id)
-    ]
+    made = [made_from(row) for row in _about(decisions, contact_id)]
     enrolments = [_enrolled(row, state) for row in _about(state.enrolments, contact_id)]
+    if journey is not None:
+        made = [one for one in made if one.journey == journey]
+        enrolments = [one for one in enrolments if one.journey == journey]
     return Explanation(
         contact_id,
         tuple(sorted(memberships, key=lambda one: one.segment)),
         tuple(sorted(enrolments, key=lambda one: (one.entered_at, one.journey))),
-        tuple(sorted(made, key=lambda one: (one.decided_at, one.journey, _ORDER[one.outcome]))),
+        tuple(sorted(made, key=lambda one: _place(one, state))),
+    )
+
+
+def _place(made: DecisionMade, state: State) -> tuple[datetime, str, int, int]:
+    """Return what decisions are sorted by: of one moment, in the order of the steps."""
+    journey = state.versions.get(made.version)
+    names = [] if journey is None else [node.name for node in journey.nodes]
+    positions = {name: place for place, name in enumerate(names)}
+    last = len(names) if made.step != "entry" else -1
+    return made.decided_at, made.journey, positions.get(made.step, last), _ORDER[made.outcome]
+
+
+def made_from(row: Mapping[str, Any]) -> DecisionMade:
+    """Return a row of the decisions table as an object.
+
+    Parameters
+    ----------
+    row : mapping
+        The columns of ``DECISIONS``.
+
+    Returns
+    -------
+    DecisionMade
+        The same, to be read.
+    """
+    return DecisionMade(
+        decided_at=_at(row["decided_at"]),
+        journey=row["journey"],
+        version=row["version"],
+        step=row["step"],
+        outcome=row["outcome"],
+        reasons=tuple(row["reasons"]),
+        due_at=_maybe_at(row["due_at"]),
+        fate=row["fate"],
+        way=row["way"],
+        channel=row["channel"],
+        winner=row["winner"],
+        seen=json.loads(row["seen"]) if row["seen"] else {},
+        tick_id=row["tick_id"],
     )
 
 
@@ -181,6 +271,9 @@ _ORDER: Final = {
     for place, outcome in enumerate(
         (
             "entered",
+            "branch",
+            "split",
+            "act",
             "send",
             "withheld",
             "suppressed",
@@ -222,72 +315,3 @@ def _at(moment: datetime) -> datetime:
 
 def _maybe_at(moment: datetime | None) -> datetime | None:
     return None if moment is None else _at(moment)
-
-
-def journey_counts(state: State) -> pa.Table:
-    """Count people by journey, step and what became of them there.
-
-    Parameters
-    ----------
-    state : State
-        Where everybody stands.
-
-    Returns
-    -------
-    pyarrow.Table
-        journey, version, step, outcome, reason, people, in the order of the steps. At step
-        ``entry``: ``entered``, and ``holdout`` by kind. At each message: ``sent``, ``withheld``
-        (would have been sent but for a holdout), ``waiting`` for it, and ``suppressed`` by reason
-        (a person held for two reasons is counted under both). At ``end``: ``waiting``,
-        ``completed``, ``goal``, ``exited`` and ``expired``.
-    """
-    rows: list[dict[str, object]] = []
-    for version in sorted(set(state.enrolments["version"].to_pylist())):
-        table = state.enrolments.filter(pc.equal(state.enrolments["version"], version))
-        rows.extend(_version_counts(state.versions[version], table))
-    counted = pa.Table.from_pylist(rows, schema=_COUNTS)
-    return counted.filter(pc.greater(counted["people"], 0)) if rows else counted
-
-
-def _version_counts(journey: Journey, table: pa.Table) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-
-    def count(step: str, outcome: str, chosen: pa.Table, reason: str | None = None) -> None:
-        numbers = {"journey": journey.journey, "version": journey.version, "people": len(chosen)}
-        rows.append({**numbers, "step": step, "outcome": outcome, "reason": reason})
-
-    count("entry", "entered", table)
-    for kind in ("global", "journey"):
-        count("entry", "holdout", table.filter(pc.match_substring(table["holdout"], kind)), kind)
-    under_way = table.filter(pc.equal(table["status"], "active"))
-    for position, step in enumerate(journey.steps):
-        if not isinstance(step, MessageStep):
-            continue
-        name = step.message.name
-        beyond = table.filter(pc.greater(table["position"], position))
-        count(name, "sent", beyond.filter(pc.is_null(beyond["holdout"])))
-        count(name, "withheld", beyond.filter(pc.is_valid(beyond["holdout"])))
-        here = under_way.filter(pc.equal(under_way["position"], position))
-        count(name, "waiting", here.filter(pc.is_null(here["held_for"])))
-        for reason, held in _by_reason(here).items():
-            count(name, "suppressed", held, reason)
-    ahead = under_way.filter(pc.equal(under_way["position"], len(journey.steps)))
-    count("end", "waiting", ahead)
-    for status in ("completed", "goal", "exited", "expired"):
-        count("end", status, table.filter(pc.equal(table["status"], status)))
-    return rows
-
-
-def _by_reason(table: pa.Table) -> dict[str, pa.Table]:
-    held = table.filter(pc.is_valid(table["held_for"]))
-    lists = {str(names): str(names).split(", ") for names in held["held_for"].unique().to_pylist()}
-    reasons = sorted({reason for names in lists.values() for reason in names})
-    return {
-        reason: held.filter(
-            pc.is_in(
-                held["held_for"],
-                value_set=pa.array([text for text, names in lists.items() if reason in names]),
-            )
-        )
-        for reason in reasons
-    }

@@ -5,23 +5,27 @@ import itertools
 import pyarrow as pa
 import pytest
 
-from mlmarket.orchestration.arbitration.gates import Gatekeeper, Reason, named, read_names
+from mlmarket.market.columns import CHANNELS
+from mlmarket.orchestration import State
+from mlmarket.orchestration.arbitration.gates import Gate, Gatekeeper
+from mlmarket.orchestration.arbitration.reasons import Reason, named, read_names
+from mlmarket.orchestration.arbitration.weighing import addresses_of
 from mlmarket.orchestration.engine.bench import open_bench
-from mlmarket.orchestration.engine.people import addresses_known
-from mlmarket.orchestration.journeys.journey import Message, MessageStep
+from mlmarket.orchestration.tables import CONSENT_EVENTS, SUPPRESSIONS
 
 NOW = 5
 
 
-def asked(kit, shop, names, **message):
+def asked(kit, shop, names, channel="email", topic="offers", basis="consent", state=None):
     """Return the reasons against an e-mail about offers, by person."""
-    step = MessageStep.model_validate(kit.message("first", **message))
-    journey = kit.journey(steps=[step])
     now = kit.at(NOW)
+    gate = Gate(channel, topic or "", basis)
     with open_bench() as bench:
-        people = addresses_known(shop, now)
-        gates = Gatekeeper(shop, people, [journey], now=now, bench=bench)
-        bits = gates.ask(pa.array(names, pa.string()), step.message)
+        nobody = bench.create_table("people", schema={"person": "int64"})
+        people = addresses_of(nobody, shop, bench, now)
+        ids = pa.array(names, pa.string())
+        gates = Gatekeeper(shop, people, ids, asked=[gate], now=now, bench=bench, state=state)
+        bits = gates.closed(gate)
     return {name: named(int(one)) for name, one in zip(names, bits, strict=True)}
 
 
@@ -207,8 +211,8 @@ def test_all_reasons_are_given_in_a_fixed_order(kit):
 
 
 def test_reasons_are_read_back_as_they_are_written():
-    assert [read_names(", ".join(named(one)) or None) for one in range(1024)] == list(range(1024))
-    assert max(Reason) == 512
+    some = [*range(1024), *(1 << n for n in range(len(Reason)))]
+    assert [read_names(", ".join(named(one)) or None) for one in some] == some
 
 
 def test_the_answers_stand_in_the_order_of_the_people_asked(kit):
@@ -221,9 +225,64 @@ def test_the_answers_stand_in_the_order_of_the_people_asked(kit):
     assert [name for name, reasons in found.items() if not reasons] == names[::3][::-1]
 
 
-def test_a_message_on_any_channel_of_the_contract_can_be_asked_about():
-    from mlmarket.market.columns import CHANNELS
-    from mlmarket.orchestration.arbitration.gates import _ADDRESS_OF
+def test_messages_on_any_channel_of_the_contract_can_be_asked_about(kit):
+    shop = kit.Shop(contacts=[kit.person("ana")])
+    for channel in CHANNELS:
+        assert asked(kit, shop, ["ana"], channel=channel) == {"ana": ["no_consent"]}
 
-    assert set(_ADDRESS_OF) == set(CHANNELS)
-    assert Message(name="a", channel="post", template="t").topic is None
+
+def test_a_grant_counts_only_for_messages_of_its_own_basis(kit):
+    def rests_on(basis, **word):
+        shop = kit.Shop(contacts=[kit.person("ana")], consents=[kit.consent("ana", **word)])
+        return asked(kit, shop, ["ana"], basis=basis)["ana"]
+
+    assert rests_on("consent") == []
+    assert rests_on("contract") == ["no_consent"]
+    assert rests_on("contract", legal_basis="contract") == []
+    assert rests_on("consent", legal_basis="contract") == ["no_consent"]
+    assert rests_on("legitimate_interest", legal_basis=" Legitimate interest ") == []
+    assert rests_on("consent", legal_basis="who knows") == ["no_consent"]
+
+
+def test_a_refusal_counts_whatever_a_message_rests_on(kit):
+    consents = [
+        kit.consent("ana", True, 1, legal_basis="contract"),
+        kit.consent("ana", False, 2, legal_basis="consent"),
+    ]
+    shop = kit.Shop(contacts=[kit.person("ana")], consents=consents)
+    assert asked(kit, shop, ["ana"], basis="contract") == {"ana": ["consent_refused"]}
+
+
+def test_consents_that_were_recorded_count_like_those_of_the_table(kit):
+    shop = kit.Shop(contacts=[kit.person("ana")], consents=[kit.consent("ana", True, 1)])
+
+    def after(granted, day):
+        word = {"contact_id": "ana", "channel": "email", "granted": granted}
+        rows = [{**word, "changed_at": kit.at(day)}]
+        state = State(consent_events=pa.Table.from_pylist(rows, schema=CONSENT_EVENTS))
+        return asked(kit, shop, ["ana"], state=state)["ana"]
+
+    assert after(False, 2) == ["consent_refused"]
+    assert after(False, 0) == []
+    assert after(False, NOW + 1) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "reasons"),
+    [
+        ({"channel": "Email "}, ["suppressed"]),
+        ({"channel": "sms"}, []),
+        ({}, ["suppressed"]),
+        ({"channel": "pigeon"}, ["suppressed"]),
+        ({"since": None}, ["suppressed"]),
+        ({"since": NOW + 1}, []),
+        ({"channel": "sms", "reason": "erased"}, ["erased"]),
+    ],
+)
+def test_a_suppression_closes_its_channel_or_all(kit, row, reasons):
+    since = row.get("since", 1)
+    content = {"contact_id": "ana", "reason": "asked by phone", **row}
+    content["since"] = None if since is None else kit.at(since)
+    state = State(suppressions=pa.Table.from_pylist([content], schema=SUPPRESSIONS))
+    shop = kit.Shop(contacts=[kit.person("ana")], consents=[kit.consent("ana")])
+    assert asked(kit, shop, ["ana"], state=state) == {"ana": reasons}

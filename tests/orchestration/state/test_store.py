@@ -6,114 +6,82 @@ import textwrap
 from dataclasses import replace
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from mlmarket.errors import ConfigurationError, RunError
-from mlmarket.orchestration import (
-    EarlierTickError,
-    State,
-    StateLockedError,
-    StateMovedError,
-    StateStore,
-    decide,
-    tick,
-)
-from mlmarket.orchestration.tables import SCHEMAS
+from mlmarket.orchestration.state.database import Database
+from mlmarket.orchestration.state.standing import EarlierTickError, State
+from mlmarket.orchestration.state.store import StateLockedError, StateMovedError, StateStore
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "state.duckdb"
-
-
-def run(kit, path, shop, book, days, risks=None):
-    """Decide each day against the file; return the decisions."""
-    risks = risks or {"ana": 0.9}
-    with StateStore.open(path) as store:
-        return [decide(store, book, kit.scores(**risks), shop, now=kit.when(day)) for day in days]
-
-
-def same_state(one, other):
-    return (
-        one.members.equals(other.members)
-        and one.enrolments.equals(other.enrolments)
-        and (one.last_now, one.last_tick_id) == (other.last_now, other.last_tick_id)
-        and one.tick_ids == other.tick_ids
-        and one.playbook.playbook_id == other.playbook.playbook_id
-        and dict(one.versions) == dict(other.versions)
-    )
-
-
-def test_the_file_holds_what_the_state_in_memory_would_be(kit, one_shop, path):
-    shop = one_shop(activity=[kit.did("ana", "order", 3)])
-    state = State().under(kit.playbook())
-    for day in (0, 1, 1, 4, 9):
-        risks = kit.scores(ana=0.9, rui=day / 10)
+def test_the_file_holds_what_the_state_in_memory_would_be(hand, path):
+    state = State()
+    for decided in hand.two_nights():
         with StateStore.open(path) as store:
-            now = kit.when(day)
-            expected = tick(state, risks, shop, now=now) if day != 1 else None
-            decided = decide(store, kit.playbook(), risks, shop, now=now)
-            if expected is not None:
-                assert kit.content(decided) == kit.content(expected)
-            elif decided.tick_id != state.last_tick_id:
-                assert kit.content(decided) == kit.content(tick(state, risks, shop, now=now))
-            if decided.tick_id != state.last_tick_id:
-                state = state.after(decided)
-            assert same_state(store.load(), state)
+            assert store.commit(decided) is True
+            state = state.after(decided)
+            assert hand.same_state(store.load(), state)
 
 
-def test_a_new_file_holds_nobody(path):
+def test_a_new_file_holds_nobody(hand, path):
     with StateStore.open(path) as store:
-        assert same_state(store.load(), State())
+        assert hand.same_state(store.load(), State())
 
 
-def test_an_old_tick_is_exported_again_with_the_same_bytes(kit, one_shop, path):
-    days = [0, 1, 2, 8, 9]
-    made = run(kit, path, one_shop(), kit.playbook(), days)
-    wanted = [kit.content(decided) for decided in made]
-    again = run(kit, path, one_shop(consents=[]), kit.playbook(), days[::-1])
-    assert [kit.content(decided) for decided in again[::-1]] == wanted
+def test_a_tick_comes_back_with_the_same_bytes(hand, path):
+    ticks = hand.two_nights()
     with StateStore.open(path) as store:
-        assert [kit.content(store.decisions_of(one.tick_id)) for one in made] == wanted
-        restored = store.decisions_of(made[2].tick_id)
-    assert (restored.now, restored.previous) == (kit.when(2), made[1].tick_id)
-    assert (restored.fingerprint, dict(restored.versions)) == (
-        made[2].fingerprint,
-        dict(made[2].versions),
-    )
-
-
-def test_a_commit_that_is_repeated_writes_nothing(kit, one_shop, path):
-    decided = tick(State().under(kit.playbook()), kit.scores(ana=0.9), one_shop(), now=kit.when(0))
+        for decided in ticks:
+            store.commit(decided, models={"churn_model_version": ["a", "b"]})
     with StateStore.open(path) as store:
-        assert store.commit(decided) is True
+        for decided, previous in zip(ticks, (None, ticks[0]), strict=True):
+            again = store.decisions_of(decided.tick_id)
+            assert hand.content(again) == hand.content(decided)
+            assert again.previous == (previous.tick_id if previous else None)
+            assert (again.now, again.fingerprint) == (decided.now, decided.fingerprint)
+            assert dict(again.versions) == dict(decided.versions)
+            assert again.touched is None
+        wanted = (ticks[1].fingerprint, {"churn_model_version": ["a", "b"]})
+        assert store.inputs_of(ticks[1].tick_id) == wanted
+
+
+def test_an_id_that_does_not_follow_from_the_rest_is_kept(hand, path):
+    came = hand.enrolment("ana")
+    decided = hand.made(0, enrolments=[came], decisions=[hand.decision(came, decision_id="mine")])
+    with StateStore.open(path) as store:
+        store.commit(decided)
+        assert store.decisions_about("ana")["decision_id"].to_pylist() == ["mine"]
+        assert hand.content(store.decisions_of(decided.tick_id)) == hand.content(decided)
+
+
+def test_a_commit_that_is_repeated_writes_nothing(hand, path):
+    first, _ = hand.two_nights()
+    with StateStore.open(path) as store:
+        assert store.commit(first) is True
         before = store.load()
-        assert store.commit(decided) is False
-        assert same_state(store.load(), before)
+        assert store.commit(first) is False
+        assert hand.same_state(store.load(), before)
 
 
-def test_an_earlier_moment_is_refused(kit, one_shop, path):
-    run(kit, path, one_shop(), kit.playbook(), [5])
-    with pytest.raises(EarlierTickError):
-        run(kit, path, one_shop(), kit.playbook(), [4])
-    early = tick(State().under(kit.playbook()), kit.scores(ana=0.9), one_shop(), now=kit.when(4))
-    with StateStore.open(path) as store, pytest.raises(EarlierTickError):
-        store.commit(early)
-
-
-def test_the_same_moment_with_other_predictions_sends_no_step_again(kit, one_shop, path):
-    run(kit, path, one_shop(), kit.playbook(), [0, 1])
-    (again,) = run(kit, path, one_shop(), kit.playbook(), [1], {"ana": 0.8})
-    assert again.outbox.num_rows == 0
+def test_an_earlier_moment_is_refused(hand, path):
     with StateStore.open(path) as store:
+        store.commit(hand.made(5))
+        with pytest.raises(EarlierTickError):
+            store.commit(hand.made(4))
+
+
+def test_two_ticks_at_one_moment_are_both_known(hand, path):
+    one = hand.made(1)
+    with StateStore.open(path) as store:
+        store.commit(one)
+        store.commit(hand.made(1, one, salt="other"))
         assert len(store.load().tick_ids) == 2
 
 
-def test_decisions_on_a_state_that_moved_on_are_refused(kit, one_shop, path):
-    state = State().under(kit.playbook())
-    one = tick(state, kit.scores(ana=0.9), one_shop(), now=kit.when(0))
-    other = tick(state, kit.scores(ana=0.8), one_shop(), now=kit.when(0))
-    later = tick(state.after(other), kit.scores(ana=0.8), one_shop(), now=kit.when(1))
+def test_decisions_on_a_state_that_moved_on_are_refused(hand, path):
+    one, other = hand.made(0), hand.made(0, salt="other")
+    later = hand.made(1, other)
     with StateStore.open(path) as store:
         with pytest.raises(StateMovedError):
             store.commit(later)
@@ -124,42 +92,203 @@ def test_decisions_on_a_state_that_moved_on_are_refused(kit, one_shop, path):
         assert store.load().last_tick_id == one.tick_id
 
 
-def test_the_file_itself_refuses_a_message_it_has_handed_over(kit, one_shop, path):
-    made = run(kit, path, one_shop(), kit.playbook(), [0, 1])
-    forged = replace(made[1], tick_id="f" * 64, previous=made[1].tick_id)
+def test_decisions_on_a_state_that_people_have_changed_are_refused(hand, path):
+    first, second = hand.two_nights()
     with StateStore.open(path) as store:
+        store.commit(first)
+        changes = (
+            lambda: store.approve(hand.journey(), by="eva", at=hand.when(1)),
+            lambda: store.pause("win_back", by="eva", at=hand.when(1)),
+            lambda: store.forget("rui", key=b"k" * 32, at=hand.when(1)),
+        )
+        for changed in changes:
+            store.load()
+            changed()
+            with pytest.raises(StateMovedError):
+                store.commit(second)
+
+
+def test_the_file_itself_refuses_a_message_it_has_handed_over(hand, path):
+    first, second = hand.two_nights()
+    forged = replace(second, tick_id="f" * 64, previous=second.tick_id)
+    forged = replace(
+        forged, decisions=forged.decisions.slice(0, 0), enrolments=hand.empty("enrolments")
+    )
+    with StateStore.open(path) as store:
+        store.commit(first)
+        store.commit(second)
         before = store.load()
-        with pytest.raises(RunError) as caught:
+        with pytest.raises(RunError, match="hands over 1 rows a second time") as caught:
             store.commit(forged)
-        assert "could not be written" in caught.value.what
         assert len(str(caught.value).splitlines()) == 3
-        assert same_state(store.load(), before)
+        assert hand.same_state(store.load(), before)
 
 
-def test_only_what_changed_is_written(kit, one_shop, path):
-    run(kit, path, one_shop(), kit.playbook(), range(8))
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"contact_id": "rui"},
+        {"journey": "other"},
+        {"enrolment_id": "0" * 32},
+        {"tick_id": "0" * 64},
+    ],
+)
+def test_a_row_that_could_not_be_told_again_is_refused(hand, path, wrong):
+    came, other = hand.enrolment("ana"), hand.enrolment("rui")
+    rows = {"enrolments": [came, other], "decisions": [hand.decision(came, **wrong)]}
+    with StateStore.open(path) as store, pytest.raises(RunError, match="1 rows of its table"):
+        store.commit(hand.made(0, **rows))
+
+
+def test_an_enrolment_has_32_digits_and_keeps_its_beginning(hand, path):
+    came = hand.enrolment("ana")
+    with StateStore.open(path) as store:
+        with pytest.raises(RunError):
+            store.commit(hand.made(0, enrolments=[{**came, "enrolment_id": "short"}]))
+        dashed = "01234567-89ab-cdef-0123-456789abcdef"
+        with pytest.raises(RunError, match="'enrolments'"):
+            store.commit(hand.made(0, enrolments=[{**came, "enrolment_id": dashed}]))
+        first = hand.made(0, enrolments=[came])
+        store.commit(first)
+        with pytest.raises(RunError, match="'enrolments'"):
+            store.commit(hand.made(1, first, enrolments=[{**came, "entered_at": hand.at(1)}]))
+
+
+def test_only_what_changed_is_written(hand, path):
+    ticks = [*hand.two_nights()]
+    people = [hand.member(who) for who in ("ana", "rui")]
+    for day in range(2, 8):
+        ticks.append(hand.made(day, ticks[-1], memberships=people))
+    with StateStore.open(path) as store:
+        for decided in ticks:
+            store.commit(decided)
     with duckdb.connect(str(path)) as connection:
         counts = {
             name: connection.table(name).count("*").fetchall()[0][0]
-            for name in ("memberships", "enrolments", "decisions", "outbox", "playbooks")
+            for name in ("memberships", "enrolments", "standing", "playbooks", "journeys", "people")
         }
     assert counts == {
-        "memberships": 1,
+        "memberships": 2,
         "enrolments": 2,
-        "decisions": 4,
-        "outbox": 1,
+        "standing": 4,
         "playbooks": 1,
+        "journeys": 1,
+        "people": 2,
     }
 
 
+def test_a_tick_over_some_people_leaves_the_memberships_of_others_alone(hand, path):
+    first = hand.made(0, memberships=[hand.member(who) for who in ("ana", "rui", "zoe")])
+    second = hand.made(
+        1,
+        first,
+        touched=["ana", "rui", "new"],
+        memberships=[hand.member("rui", why="80%"), hand.member("new", 1)],
+        changes=[hand.change("ana", "left"), hand.change("new")],
+    )
+    state = State()
+    with StateStore.open(path) as store:
+        for decided in (first, second):
+            store.commit(decided)
+            state = state.after(decided)
+        assert hand.same_state(store.load(), state)
+        members = store.load().members.to_pylist()
+        assert {row["contact_id"]: row["why"] for row in members} == {
+            "new": "90%",
+            "rui": "80%",
+            "zoe": "90%",
+        }
+        again = store.decisions_of(second.tick_id)
+        assert hand.content(again) == hand.content(second)
+        assert again.touched.equals(second.touched)
+
+
+def test_a_minute_reads_only_who_is_touched_or_due(hand, path):
+    names = ("ana", "rui", "zoe")
+    came = [
+        hand.enrolment("ana", due_at=hand.at(9)),
+        hand.enrolment("rui", due_at=hand.at(2)),
+        hand.enrolment("zoe", due_at=hand.at(9)),
+        hand.enrolment("old", -60, status="completed", expires_at=hand.at(-30)),
+    ]
+    first = hand.made(
+        0,
+        memberships=[hand.member(who) for who in names],
+        enrolments=came,
+        outbox=[hand.handed(one) for one in came],
+    )
+    consents = pa.table(
+        {"contact_id": names, "channel": ["email"] * 3, "changed_at": [hand.at(0)] * 3}
+    )
+    with StateStore.open(path) as store:
+        store.commit(first)
+        store.record_consent(consents)
+        assert store.due(hand.when(2)).to_pylist() == ["rui"]
+        state = store.load(now=hand.when(2), touched=pa.array(["ana", "unknown"]))
+        for table in (state.members, state.enrolments, state.passes, state.sent):
+            assert set(table["contact_id"].to_pylist()) == {"ana", "rui"}
+        assert set(state.consent_events["contact_id"].to_pylist()) == {"ana", "rui"}
+        night = store.load(now=hand.when(2))
+        assert set(night.enrolments["contact_id"].to_pylist()) == set(names)
+        assert set(night.passes["contact_id"].to_pylist()) == {*names, "old"}
+        assert len(store.load().enrolments) == 4
+        with pytest.raises(ConfigurationError, match="without a moment"):
+            store.load(touched=pa.array(["ana"]))
+
+
+def test_what_was_sent_is_read_as_far_back_as_the_policy_looks(hand, path):
+    came = [hand.enrolment("ana", day) for day in (-200, -50, -10)]
+    rows = [hand.handed(one, not_before=one["entered_at"]) for one in came]
+    keys = [row["idempotency_key"] for row in rows]
+    with StateStore.open(path) as store:
+        store.commit(hand.made(0, enrolments=came, outbox=rows))
+        store.claim("mailer", now=hand.when(0), limit=9)
+        settled = pa.table(
+            {
+                "idempotency_key": keys,
+                "status": ["sent"] * 3,
+                "error": pa.nulls(3),
+                "next_attempt_at": pa.nulls(3),
+            }
+        )
+        assert store.settle(settled, now=hand.when(0)) == 3
+        policy = hand.playbook().policy
+        longer = type(policy).model_validate({"caps": [{"name": "a", "most": 1, "per": "60D"}]})
+        found = [
+            len(store.load(now=hand.when(0), policy=one).sent) for one in (None, policy, longer)
+        ]
+        assert found == [1, 1, 2]
+        assert len(store.load().sent) == 3
+
+
+def test_a_cancelled_message_stays_in_the_outbox_and_does_not_go_out(hand, path):
+    came = hand.enrolment("ana")
+    row = hand.handed(came)
+    first = hand.made(0, enrolments=[came], outbox=[row])
+    gone = {"idempotency_key": row["idempotency_key"], "reason": "goal"}
+    second = hand.made(1, first, cancelled=[gone])
+    state = State()
+    with StateStore.open(path) as store:
+        for decided in (first, second):
+            store.commit(decided)
+            state = state.after(decided)
+        assert hand.same_state(store.load(), state)
+        assert store.load().sent["status"].to_pylist() == ["cancelled"]
+        assert len(store.claim("mailer", now=hand.when(2), limit=9)) == 0
+        assert hand.content(store.decisions_of(second.tick_id)) == hand.content(second)
+        assert store.outbox("cancelled")["cancelled_for"].to_pylist() == ["goal"]
+
+
 def test_an_unknown_tick_cannot_be_exported(path):
-    with StateStore.open(path) as store, pytest.raises(ConfigurationError, match="no tick abc"):
-        store.decisions_of("abc")
+    with StateStore.open(path) as store:
+        for asked in (store.decisions_of, store.inputs_of):
+            with pytest.raises(ConfigurationError, match="no tick abc"):
+                asked("abc")
 
 
 def test_a_second_writer_is_refused(path):
     script = textwrap.dedent(f"""
-        from mlmarket.orchestration import StateLockedError, StateStore
+        from mlmarket.orchestration.state.store import StateLockedError, StateStore
         try:
             StateStore.open({str(path)!r})
         except StateLockedError as error:
@@ -188,97 +317,43 @@ def test_a_file_that_is_no_state_is_refused(tmp_path, path):
         StateStore.open(other)
 
 
-def test_a_file_of_another_version_is_refused(path):
+def test_a_file_of_a_later_version_is_refused(path):
     StateStore.open(path).close()
     with duckdb.connect(str(path)) as connection:
         connection.execute("UPDATE meta SET schema_version = 99")
-    with pytest.raises(ConfigurationError, match="has version 99, not 1"):
+    with pytest.raises(ConfigurationError, match="has version 99, not 2"):
         StateStore.open(path)
 
 
-def test_the_tables_of_the_file_have_the_documented_columns(path):
-    StateStore.open(path).close()
-    with duckdb.connect(str(path)) as connection:
-        for name, schema in SCHEMAS.items():
-            columns = connection.table(name).columns
-            assert columns[: len(schema.names)] == schema.names
+class Broken(Database):
+    """A file whose statements fail from a certain one on."""
+
+    left = 10**9
+
+    def run(self, statement, **values):
+        Broken.left -= 1
+        if Broken.left == 0:
+            raise duckdb.IOException("IO Error: no space left on the disk")
+        return super().run(statement, **values)
 
 
-KILLED = """
-import os, shutil, signal
-from mlmarket.orchestration import StateStore
-
-class Dying(StateStore):
-    left = 0
-
-    def _run(self, statement, **values):
-        Dying.left -= 1
-        if Dying.left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super()._run(statement, **values)
-
-def commit(path, left):
-    with StateStore.open({expected!r}) as store:
-        decided = store.decisions_of({tick_id!r})
-    with Dying.open(path) as store:
-        Dying.left = left
-        store.commit(decided)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-# Nothing may have been opened before the forks: they would share its threads.
-for left in range(1, {statements} + 2):
-    path = os.path.join({folder!r}, f"state_{{left}}.duckdb")
-    shutil.copy({before!r}, path)
-    child = os.fork()
-    if child == 0:
-        commit(path, left)
-    _, status = os.waitpid(child, 0)
-    print(left, status)
-"""
-
-
-class Counting(StateStore):
-    """A store that knows how many statements it has run."""
-
-    count = 0
-
-    def _run(self, statement, **values):
-        Counting.count += 1
-        return super()._run(statement, **values)
-
-
-def test_a_run_killed_at_any_statement_loses_nothing_and_doubles_nothing(
-    kit, one_shop, path, tmp_path
-):
-    book, risks = kit.playbook(), {"ana": 0.9, "rui": 0.7}
-    run(kit, path, one_shop(), book, [0], risks)
-    before, expected = tmp_path / "before.duckdb", tmp_path / "expected.duckdb"
-    before.write_bytes(path.read_bytes())
-    (decided,) = run(kit, path, one_shop(), book, [1], risks)
-    expected.write_bytes(path.read_bytes())
-    with StateStore.open(expected) as store:
-        wanted = store.load()
-    with Counting.open(tmp_path / "counted.duckdb") as store:
-        first = tick(State().under(book), kit.scores(**risks), one_shop(), now=kit.when(0))
-        Counting.count = 0
+def test_a_statement_that_fails_leaves_the_file_as_it_was(hand, path):
+    first, second = hand.two_nights()
+    with StateStore.open(path) as store:
         store.commit(first)
-    script = KILLED.format(
-        expected=str(expected),
-        tick_id=decided.tick_id,
-        before=str(before),
-        folder=str(tmp_path),
-        statements=Counting.count,
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    died = [line.split() for line in done.stdout.splitlines()]
-    assert died == [[str(left + 1), "9"] for left in range(Counting.count + 1)]
-    for left in range(1, Counting.count + 2):
-        with StateStore.open(tmp_path / f"state_{left}.duckdb") as store:
-            # The last one died after the commit: it alone has the tick, and has it whole.
-            was_committed = store.knows(decided.tick_id)
-            assert was_committed is (left == Counting.count + 1)
-            assert store.commit(decided) is not was_committed
-            assert same_state(store.load(), wanted)
-            assert kit.content(store.decisions_of(decided.tick_id)) == kit.content(decided)
+        before = store.load()
+    store = StateStore(Broken(path))
+    for left in range(1, 100):
+        Broken.left = left
+        try:
+            store.commit(second)
+        except RunError as error:
+            assert "no space left" in error.what
+            Broken.left = 10**9
+            assert hand.same_state(store.load(), before)
+        else:
+            break
+    Broken.left = 10**9
+    assert left > 20
+    assert hand.content(store.decisions_of(second.tick_id)) == hand.content(second)
+    store.close()

@@ -1,186 +1,47 @@
-"""The command line: ``mlmarket --help``.
+"""Commands of the night: ``mlmarket nightly`` and what belongs to it."""
 
-Data goes to files, what people read to the terminal, logs to standard error: a line for each stage on
-a terminal, JSON otherwise. Exit codes: 0 done, 1 the run failed, 2 wrong usage or configuration, 3 the
-data broke the contract, 4 a quality gate stopped publication.
-"""
-
-import json
 import os
 import subprocess
 import sys
-import tempfile
-import traceback
 from collections.abc import Mapping
-from contextvars import ContextVar
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlmarket.errors import ConfigurationError, MlmarketError, RunError
+from mlmarket.cli.application import app
+from mlmarket.cli.terminal import (
+    CONFIG,
+    ROOT,
+    Config,
+    Day,
+    LastDay,
+    NightLog,
+    Output,
+    complain,
+    last_night,
+    night_of,
+    parse_day,
+)
+from mlmarket.errors import ConfigurationError, MlmarketError
 
 if TYPE_CHECKING:
     from mlmarket.nightly import Night, NightSummary
-    from mlmarket.nightly.folder import StageResult
 
-__all__ = ["app", "main"]
-
-app = typer.Typer(
-    name="mlmarket",
-    help="Who will buy, who is leaving, and what should we do about it tonight?",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-Config = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")]
-Output = Annotated[
-    Path | None,
-    typer.Option(
-        "--output", "-o", help="Where results are kept, in place of [output].", show_default=False
-    ),
+__all__ = [
+    "backfill",
+    "check",
+    "demo",
+    "explain",
+    "features",
+    "init",
+    "nightly",
+    "prune",
+    "report",
+    "runs",
+    "train",
 ]
-Day = Annotated[
-    str | None,
-    typer.Option("--date", "-d", help="The night, as 2026-07-01; by default today."),
-]
-LastDay = Annotated[
-    str | None,
-    typer.Option(
-        "--date", "-d", help="The night, as 2026-07-01; by default the last that was run."
-    ),
-]
-_CONFIG = Path("mlmarket.toml")
-_ROOT: ContextVar[Path | None] = ContextVar("root", default=None)
-"""The folder of the business that a command works on, for the log of a crash."""
-
-
-def main() -> None:
-    """Run the command line and leave with the exit code of what went wrong."""
-    try:
-        app(standalone_mode=True)
-    except MlmarketError as error:
-        _complain(str(error))
-        sys.exit(error.exit_code)
-    except Exception as error:  # a fault of ours: whoever runs the night gets three lines too
-        crash = _crashed(error)
-        _complain(str(crash))
-        sys.exit(crash.exit_code)
-    finally:
-        _stop_spark()
-
-
-def _stop_spark() -> None:
-    """Stop the session that a command made, so that its executors are given back at once."""
-    if "pyspark" in sys.modules:
-        from pyspark.sql import SparkSession
-
-        session = SparkSession.getActiveSession()
-        if session is not None:
-            session.stop()
-
-
-def _complain(text: str) -> None:
-    if sys.stderr.isatty():
-        typer.secho(text, err=True, fg=typer.colors.RED)
-    else:
-        typer.echo(text, err=True)
-
-
-def _crashed(error: Exception) -> RunError:
-    """Write down where an unexpected error came from, and return what to say of it."""
-    text = "".join(traceback.format_exception(error))
-    name = f"crash-{datetime.now(UTC):%Y-%m-%dT%H%M%S}-{os.getpid()}.log"
-    root = _ROOT.get()
-    places = [Path(tempfile.gettempdir()) / f"mlmarket-{name}"]
-    if root is not None and root.is_dir():
-        places.insert(0, root / "logs" / name)
-    written = "nowhere, since nothing could be written"
-    for place in places:
-        try:
-            place.parent.mkdir(exist_ok=True)
-            place.write_text(text, encoding="utf-8")
-        except OSError:
-            continue
-        written = f"'{place}'"
-        break
-    return RunError(
-        f"mlmarket stopped on an error that it does not know: {type(error).__name__}.",
-        "Finished stages are whole; running the same night again goes on from there.",
-        f"report it with the log in {written}; look through it first, it may quote your data.",
-    )
-
-
-class _Log:
-    """Tells how far a night is: a line on a terminal, JSON lines otherwise."""
-
-    def __init__(self, night: date) -> None:
-        self.night = night
-        self.person = sys.stderr.isatty()
-
-    def _write(self, event: str, text: str, **values: object) -> None:
-        if self.person:
-            typer.echo(text, err=True)
-            return
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        content = {"time": now, "event": event, "night": str(self.night), **values}
-        typer.echo(json.dumps(content, default=str), err=True)
-
-    def started(self, stage: str) -> None:
-        """Write that a stage begins."""
-        self._write("stage_started", f"  {self.night}  {stage} …", stage=stage)
-
-    def working(self, stage: str, what: str) -> None:
-        """Write what a stage is doing."""
-        self._write("stage_working", f"    {what}", stage=stage, doing=what)
-
-    def finished(self, result: "StageResult", *, skipped: bool) -> None:
-        """Write that a stage ended, with its counts."""
-        counts = ", ".join(f"{name} {count:,}" for name, count in result.counts.items())
-        word = "done before" if skipped else f"{result.seconds:.1f} s"
-        self._write(
-            "stage_skipped" if skipped else "stage_finished",
-            f"  {self.night}  {result.stage}: {word}  {counts}",
-            stage=result.stage,
-            seconds=result.seconds,
-            cpu_seconds=result.cpu_seconds,
-            peak_megabytes=result.peak_megabytes,
-            counts=dict(result.counts),
-        )
-
-
-def _parse_day(text: str, option: str = "--date") -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError(
-            f"{option} {text!r} is no date.",
-            "A night has a date: it is scored as of midnight where that day begins.",
-            "write it as 2026-07-01.",
-        ) from None
-
-
-def _night(
-    config: Path, day: str | None, output: Path | None, engine: str | None = None
-) -> "Night":
-    from mlmarket.nightly import open_night, tonight
-
-    if day is None:
-        night = tonight(config, output=output, engine=engine)
-    else:
-        night = open_night(config, _parse_day(day), output=output, engine=engine)
-    _ROOT.set(night.workspace.root)
-    return night
-
-
-def _last_night(config: Path, day: str | None, output: Path | None) -> "Night":
-    """Return the night of a date, or the last that was run."""
-    night = _night(config, day, output)
-    if day is None:
-        return _night(config, night.workspace.last_night().isoformat(), output)
-    return night
 
 
 @app.command()
@@ -201,13 +62,13 @@ def init(
 
 
 @app.command()
-def check(config: Config = _CONFIG, day: Day = None, output: Output = None) -> None:
+def check(config: Config = CONFIG, day: Day = None, output: Output = None) -> None:
     """Check the tables against the data contract, and say which questions can be answered."""
     from mlmarket.nightly.declared import check_declared
     from mlmarket.nightly.playbook import check_playbook
     from mlmarket.nightly.preview import readiness
 
-    night = _night(config, day, output)
+    night = night_of(config, day, output)
     market = night.market(check=False)
     for count in market.report.counts:
         left_out = f", {count.left_out:,} left out by `where`" if count.left_out else ""
@@ -229,7 +90,7 @@ def check(config: Config = _CONFIG, day: Day = None, output: Output = None) -> N
 
 @app.command()
 def features(
-    config: Config = _CONFIG,
+    config: Config = CONFIG,
     day: Day = None,
     output: Output = None,
     profile: Annotated[
@@ -243,7 +104,7 @@ def features(
     """List the features that models learn from, what they say, and which predictor uses them."""
     from mlmarket.nightly import listing
 
-    night = _night(config, day, output)
+    night = night_of(config, day, output)
     market = night.market()
     if profile:
         profiles = listing.feature_profiles(night, market)
@@ -255,13 +116,13 @@ def features(
 
 
 @app.command()
-def train(config: Config = _CONFIG, day: Day = None, output: Output = None) -> None:
+def train(config: Config = CONFIG, day: Day = None, output: Output = None) -> None:
     """Train every model now, whatever its age."""
     from mlmarket.nightly.models import ModelStore
 
-    night = _night(config, day, output)
+    night = night_of(config, day, output)
     night.refuse_future()
-    log = _Log(night.day)
+    log = NightLog(night.day)
     with night.workspace.locked():
         answering = ModelStore(night.workspace, night.settings).answering(
             night.market(),
@@ -279,7 +140,7 @@ def train(config: Config = _CONFIG, day: Day = None, output: Output = None) -> N
 
 @app.command()
 def nightly(
-    config: Config = _CONFIG,
+    config: Config = CONFIG,
     day: Day = None,
     output: Output = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing.")] = False,
@@ -292,12 +153,12 @@ def nightly(
     """Run a night, or what is left of it: predict, decide, export, report."""
     from mlmarket.nightly import run_night
 
-    night = _night(config, day, output, engine)
+    night = night_of(config, day, output, engine)
     if dry_run:
         _show_dry_run(night)
         return
     try:
-        summary = run_night(night, fresh=fresh, progress=_Log(night.day))
+        summary = run_night(night, fresh=fresh, progress=NightLog(night.day))
     except Exception as error:
         _on_failure(night.settings.hooks.on_failure, night.day, error)
         raise
@@ -340,31 +201,31 @@ def _on_failure(command: str | None, night: date, error: Exception) -> None:
         command, shell=True, env=environment, check=False, stdout=sys.stderr
     )
     if done.returncode:
-        _complain(f"The failure hook left with exit code {done.returncode}.")
+        complain(f"The failure hook left with exit code {done.returncode}.")
 
 
 @app.command()
 def backfill(
     first: Annotated[str, typer.Option("--from", help="First night.")],
     last: Annotated[str, typer.Option("--to", help="Last night.")],
-    config: Config = _CONFIG,
+    config: Config = CONFIG,
     output: Output = None,
 ) -> None:
     """Predict for past nights as they would have been; nothing is decided or sent."""
     from mlmarket.nightly.upkeep import backfill as backfill_nights
 
-    days = _parse_day(first, "--from"), _parse_day(last, "--to")
-    _night(config, last, output)
-    for summary in backfill_nights(config, *days, output=output, progress=_Log):
+    days = parse_day(first, "--from"), parse_day(last, "--to")
+    night_of(config, last, output)
+    for summary in backfill_nights(config, *days, output=output, progress=NightLog):
         typer.echo(f"{summary.night}  {summary.headline}")
 
 
 @app.command()
-def runs(config: Config = _CONFIG, output: Output = None) -> None:
+def runs(config: Config = CONFIG, output: Output = None) -> None:
     """List the nights that were run, with their stages and times."""
     from mlmarket.nightly.upkeep import runs as all_runs
 
-    night = _night(config, None, output)
+    night = night_of(config, None, output)
     for day, stages in all_runs(night.workspace):
         names = "  ".join(f"{one.stage} {one.seconds:.1f}s" for one in stages)
         total = sum(one.seconds for one in stages)
@@ -377,13 +238,13 @@ def runs(config: Config = _CONFIG, output: Output = None) -> None:
 @app.command()
 def prune(
     keep: Annotated[int, typer.Option(min=1, help="How many of the newest nights stay.")] = 30,
-    config: Config = _CONFIG,
+    config: Config = CONFIG,
     output: Output = None,
 ) -> None:
     """Remove old run folders; models, history and the state of journeys stay."""
     from mlmarket.nightly.upkeep import prune as prune_nights
 
-    removed = prune_nights(_night(config, None, output).workspace, keep=keep)
+    removed = prune_nights(night_of(config, None, output).workspace, keep=keep)
     typer.echo(f"removed {len(removed)} night(s)")
 
 
@@ -393,14 +254,14 @@ def explain(
     feature: Annotated[
         str | None, typer.Option(help="A feature: its value, and the rows it is made of.")
     ] = None,
-    config: Config = _CONFIG,
+    config: Config = CONFIG,
     day: LastDay = None,
     output: Output = None,
 ) -> None:
     """Say what is predicted and was decided for one person, and why; or the rows behind a number."""
     from mlmarket.nightly.person import explain_number, explain_person
 
-    night = _last_night(config, day, output)
+    night = last_night(config, day, output)
     if feature is not None:
         typer.echo(explain_number(night, contact, feature).to_text())
     else:
@@ -408,9 +269,9 @@ def explain(
 
 
 @app.command()
-def report(config: Config = _CONFIG, day: LastDay = None, output: Output = None) -> None:
+def report(config: Config = CONFIG, day: LastDay = None, output: Output = None) -> None:
     """Say where a night's report is, and its first line."""
-    night = _last_night(config, day, output)
+    night = last_night(config, day, output)
     result = night.folder.result("report")
     if result is None:
         raise ConfigurationError(
@@ -431,15 +292,11 @@ def demo(
     from mlmarket.nightly.demo import prepare_demo
 
     nights = prepare_demo(folder)
-    _ROOT.set(folder)
+    ROOT.set(folder)
     for night in nights[:-1]:
-        run_night(night, progress=_Log(night.day))
-    summary = run_night(nights[-1], progress=_Log(nights[-1].day))
+        run_night(night, progress=NightLog(night.day))
+    summary = run_night(nights[-1], progress=NightLog(nights[-1].day))
     _show(summary)
     typer.echo(f"Segments for your mailer: {summary.folder / 'segments'}")
     typer.echo(f"Messages to hand over:    {summary.folder / 'outbox.csv'}")
     typer.echo(f"Try: mlmarket explain C000001 --config {folder / 'mlmarket.toml'}")
-
-
-if __name__ == "__main__":
-    main()

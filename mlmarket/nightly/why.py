@@ -1,0 +1,113 @@
+"""What did a journey do with one person, or why did it do nothing?"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mlmarket.market.columns import CONTACT_ID
+from mlmarket.nightly.authoring import journey_named
+from mlmarket.nightly.night import Night
+from mlmarket.nightly.playbook import load_night_playbook
+from mlmarket.nightly.predictions import contacts_file
+from mlmarket.nightly.preview import copy_of_state
+from mlmarket.orchestration import Explanation, Ground, explain, person_known, why_not_in
+
+__all__ = ["JourneyReport", "explain_journey"]
+
+
+@dataclass(frozen=True, slots=True)
+class JourneyReport:
+    """One person and one journey.
+
+    Parameters
+    ----------
+    contact_id, journey : str
+        Who, and which.
+    now : datetime
+        As of when, with its zone.
+    decided : Explanation
+        The person's passes through it, and what was decided in each.
+    grounds : tuple of Ground
+        What decides whether the person comes in.
+    """
+
+    contact_id: str
+    journey: str
+    now: datetime
+    decided: Explanation
+    grounds: tuple[Ground, ...]
+
+    def to_text(self) -> str:
+        """Return it in lines to read.
+
+        Returns
+        -------
+        str
+            Passes, decisions, and what is asked at the door.
+        """
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"{self.contact_id} and '{self.journey}', as of {self.now:%Y-%m-%d %H:%M %Z}"
+        for one in self.decided.enrolments:
+            yield f"  {one.in_words}"
+        if not self.decided.enrolments:
+            yield "  not in it so far"
+        for made in self.decided.decisions:
+            yield f"    {made.in_words}"
+        yield "To come in:"
+        for ground in self.grounds:
+            yield f"  {ground.in_words}"
+
+
+def explain_journey(night: Night, name: str, contact_id: str) -> JourneyReport:
+    """Return what a journey did with one person, and what decides whether they come in.
+
+    Parameters
+    ----------
+    night : Night
+        Whose predictions are used.
+    name : str
+        The journey.
+    contact_id : str
+        The person.
+
+    Returns
+    -------
+    JourneyReport
+        Without addresses.
+
+    Raises
+    ------
+    ConfigurationError
+        Where there is no such journey, or nobody of that id is known.
+    """
+    import pyarrow as pa
+
+    playbook = load_night_playbook(night.config, night.settings)
+    journey = journey_named(playbook, name)
+    with copy_of_state(night.workspace) as store:
+        state = store.load(touched=pa.array([contact_id], pa.string())).under(playbook)
+        about = store.decisions_about(contact_id)
+    # A tick between two nights may have decided since.
+    now = max(night.as_of, state.last_now or night.as_of)
+    person = person_known(
+        contact_id, state, _predicted(night, contact_id), night.market(check=False), now=now
+    )
+    return JourneyReport(
+        contact_id,
+        name,
+        now,
+        explain(state, contact_id, decisions=about, journey=name),
+        why_not_in(journey, person, state, now=now),
+    )
+
+
+def _predicted(night: Night, contact_id: str) -> dict[str, Any]:
+    """Return the person's row of the predictions, empty where there is none."""
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(contacts_file(night.folder.path), filters=[(CONTACT_ID, "=", contact_id)])
+    found: list[dict[str, Any]] = rows.to_pylist()
+    return found[0] if found else {}
