@@ -13,7 +13,7 @@ from mlmarket.orchestration.playbook import Playbook
 from mlmarket.orchestration.segments.definition import Segment
 from mlmarket.orchestration.segments.membership import Membership, find_members
 from mlmarket.orchestration.state.standing import Decisions
-from mlmarket.orchestration.tables import empty
+from mlmarket.orchestration.tables import CANCELLED, empty
 
 START = datetime(2026, 3, 1)  # noqa: DTZ001 - tables hold UTC without a zone
 BENCH = ibis.duckdb.connect(":memory:", threads=1)  # opening one for each night costs most of it
@@ -109,6 +109,7 @@ def decisions(
         memberships=found.memberships,
         changes=found.changes,
         skipped=found.skipped,
+        cancelled=CANCELLED.empty_table(),
         touched=touched,
         **nothing,
     )
