@@ -108,13 +108,14 @@ INSERTS: Final = MappingProxyType(
             ANTI JOIN people USING (contact_id)""",
         "enrolments": """
             INSERT INTO enrolments
-            SELECT (SELECT coalesce(max(enrolment), 0) FROM enrolments)
-                + row_number() OVER (ORDER BY new.journey, p.person, new.entered_at),
-                CAST(new.enrolment_id AS UUID), new.journey, p.person, new.entered_at,
-                new.trigger_id, new.trigger_item
-            FROM incoming_enrolments AS new
-            JOIN people AS p ON p.contact_id = new.contact_id
-            ANTI JOIN enrolments AS e ON e.enrolment_id = CAST(new.enrolment_id AS UUID)""",
+            SELECT (SELECT coalesce(max(enrolment), 0) FROM enrolments) + row_number() OVER (), *
+            FROM (
+                SELECT CAST(new.enrolment_id AS UUID), new.journey, p.person, new.entered_at,
+                    new.trigger_id, new.trigger_item
+                FROM incoming_enrolments AS new
+                JOIN people AS p ON p.contact_id = new.contact_id
+                ANTI JOIN enrolments AS e ON e.enrolment_id = CAST(new.enrolment_id AS UUID)
+                ORDER BY new.journey, p.person, new.entered_at)""",
         "memberships closed": """
             UPDATE memberships SET until = $tick WHERE until IS NULL
                 AND (NOT $partial OR person IN (

@@ -51,31 +51,32 @@ WRITES = {{
     "forget": lambda store, _: store.forget("rui", key=KEY, at=NOW),
 }}
 
-def write(path, left):
+def write(what, path, left):
     other = None
-    if {tick_id!r}:
+    if what == "commit":
         with StateStore.open({expected!r}) as store:
             other = store.decisions_of({tick_id!r})
     store = StateStore(Dying(Path(path)))
     Dying.left = left
-    WRITES[{what!r}](store, other)
+    WRITES[what](store, other)
     store.close()
     os._exit(0)
 
 # Nothing may have been opened before the forks: they would share its threads.
-left = 0
-while True:
-    left += 1
-    path = os.path.join({folder!r}, f"state_{{left}}.duckdb")
-    shutil.copy({before!r}, path)
-    child = os.fork()
-    if child == 0:
-        write(path, left)
-    _, status = os.waitpid(child, 0)
-    if status == 0:
-        break
-    assert status == signal.SIGKILL, status
-print(left)
+for what, before in {befores!r}.items():
+    left = 0
+    while True:
+        left += 1
+        path = os.path.join({folder!r}, f"{{what}}_{{left}}.duckdb")
+        shutil.copy(before, path)
+        child = os.fork()
+        if child == 0:
+            write(what, path, left)
+        _, status = os.waitpid(child, 0)
+        if status == 0:
+            break
+        assert status == signal.SIGKILL, status
+    print(what, left)
 """
 AT_LEAST = {
     "commit": 22,
@@ -104,49 +105,53 @@ def told(path, content):
         )
 
 
-@pytest.fixture
-def files(hand, tmp_path):
-    """Return a state before and one after its second tick, which has an outbox."""
+@pytest.fixture(scope="module")
+def killed(hand, tmp_path_factory):
+    """Kill each write at each statement; return the folder, the files before, and how many."""
+    folder = tmp_path_factory.mktemp("killed")
     first, second = hand.two_nights()
-    before, expected = tmp_path / "before.duckdb", tmp_path / "expected.duckdb"
-    with StateStore.open(expected) as store:
-        store.commit(first)
-        store.commit(second)
-    with StateStore.open(before) as store:
-        store.commit(first)
-    return before, expected, second
-
-
-@pytest.mark.parametrize("what", list(AT_LEAST))
-def test_killed_at_any_statement(hand, files, tmp_path, what):
-    before, expected, second = files
     newer = hand.journey(title="Win them back")
-    if what != "commit":
-        before = expected
+    befores = {what: str(folder / f"{what}.duckdb") for what in AT_LEAST}
+    for what, before in befores.items():
         with StateStore.open(before) as store:
+            store.commit(first)
+            if what != "commit":
+                store.commit(second)
             if what == "migrate":
                 store.approve(newer, by="eva", at=hand.when(1))
             if what == "settle":
                 store.claim("m", now=hand.when(1), limit=9)
     script = SCRIPT.format(
-        expected=str(expected),
-        tick_id=second.tick_id if what == "commit" else "",
-        what=what,
+        expected=befores["approve"],
+        tick_id=second.tick_id,
         newer=newer.canonical(),
-        folder=str(tmp_path),
-        before=str(before),
+        folder=str(folder),
+        befores=befores,
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    count = int(done.stdout)
+    counts = dict(line.split() for line in done.stdout.splitlines())
+    return folder, {what: int(count) for what, count in counts.items()}
+
+
+@pytest.mark.parametrize("what", list(AT_LEAST))
+def test_killed_at_any_statement(hand, killed, what):
+    folder, counts = killed
+    count = counts[what]
     assert count > AT_LEAST[what]
-    old, new = (told(path, hand.content) for path in (before, tmp_path / f"state_{count}.duckdb"))
+    before, after = folder / f"{what}.duckdb", folder / f"{what}_{count}.duckdb"
+    old, new = (told(path, hand.content) for path in (before, after))
     assert old != new
-    seen = [told(tmp_path / f"state_{left}.duckdb", hand.content) for left in range(1, count)]
+    places = [folder / f"{what}_{left}.duckdb" for left in range(1, count)]
+    raw = [place.read_bytes() for place in places]
+    seen = [told(place, hand.content) for place in places]
     assert all(one in (old, new) for one in seen)
     # What comes after the transaction, such as the new file of an erasure, is made good later.
     assert seen == sorted(seen, key=lambda one: one == new)
     if what == "forget":
-        for left in range(1, count):
-            if seen[left - 1] == new:
-                assert b"rui" not in (tmp_path / f"state_{left}.duckdb").read_bytes()
+        assert any(b"rui" in one for one, said in zip(raw, seen, strict=True) if said == new)
+        assert not any(
+            b"rui" in place.read_bytes()
+            for place, said in zip(places, seen, strict=True)
+            if said == new
+        )
