@@ -15,6 +15,7 @@ from mlmarket.errors import ConfigurationError
 from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.orchestration.playbook import Playbook
 from mlmarket.orchestration.state.approvals import log
+from mlmarket.orchestration.state.committing import keep_journey, keep_playbook
 from mlmarket.orchestration.state.database import Database
 from mlmarket.orchestration.state.reading import aware
 from mlmarket.orchestration.state.statements import TABLES
@@ -82,10 +83,11 @@ _DROP: Final = tuple(f"DROP TABLE {name}" for name in _OLD)
 # The id of an enrolment was 64 digits and is 32 now; which 32 does not matter.
 _ID: Final = "CAST(substr(o.enrolment_id, 1, 32) AS UUID)"
 _FROM_1: Final = (
-    "INSERT INTO ticks SELECT number, tick_id, decided_at, fingerprint, coalesce(p.new,"
-    " playbook_id), list_sort(list_transform(versions, lambda one: coalesce(map_from_entries("
-    " (SELECT list(row(old, new)) FROM renamed))[one], one))), NULL, FALSE"
-    " FROM old_ticks LEFT JOIN renamed AS p ON p.old = playbook_id",
+    "INSERT INTO ticks SELECT number, tick_id, decided_at, fingerprint, p.new, coalesce(v.names,"
+    " CAST([] AS VARCHAR[])), NULL, FALSE FROM old_ticks JOIN renamed AS p ON p.old = playbook_id"
+    " LEFT JOIN (SELECT number, list_sort(list(DISTINCT new)) AS names"
+    " FROM (SELECT number, unnest(versions) AS old FROM old_ticks) JOIN renamed USING (old)"
+    " GROUP BY number) AS v USING (number)",
     "INSERT INTO people SELECT row_number() OVER (ORDER BY contact_id), contact_id FROM ("
     " SELECT contact_id FROM old_memberships UNION SELECT contact_id FROM old_changes"
     " UNION SELECT contact_id FROM old_enrolments)",
@@ -144,20 +146,11 @@ def _definitions(database: Database) -> pa.Table:
     for version, text in database.rows("SELECT version, definition FROM old_journeys"):
         journey = _read(Journey, str(text), database.path)
         rows.append({"old": str(version), "new": journey.version, "priority": journey.priority})
-        database.run(
-            "INSERT INTO journeys VALUES ($version, $journey, $definition)",
-            version=journey.version,
-            journey=journey.journey,
-            definition=journey.canonical(),
-        )
+        keep_journey(database, journey)
     for playbook_id, text in database.rows("SELECT playbook_id, definition FROM old_playbooks"):
         playbook = _read(Playbook, str(text), database.path)
         rows.append({"old": str(playbook_id), "new": playbook.playbook_id, "priority": None})
-        database.run(
-            "INSERT INTO playbooks VALUES ($playbook_id, $definition)",
-            playbook_id=playbook.playbook_id,
-            definition=playbook.canonical(),
-        )
+        keep_playbook(database, playbook)
     schema = pa.schema({"old": pa.string(), "new": pa.string(), "priority": pa.int32()})
     return pa.Table.from_pylist(rows, schema=schema)
 
