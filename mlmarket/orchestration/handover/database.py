@@ -156,10 +156,18 @@ class TableAdapter:
         else:
             backend = ibis.connect(address)
         try:
-            backend.raw_sql(self._create())
+            if self._is_missing(backend.con):
+                backend.con.execute(self._create())
             yield backend.con
         finally:
             backend.disconnect()
+
+    def _is_missing(self, connection: "Any") -> bool:  # noqa: ANN401 - a driver's
+        if self._kind == _DUCKDB:
+            return True  # it is made only where it is not there
+        # A role that may only read and insert may not even say "if not exists".
+        found = connection.execute("SELECT to_regclass(%s)", [self._place()]).fetchone()
+        return found[0] is None
 
     def _create(self) -> str:
         columns = [f"{name} {_TYPES.get(str(kind), 'TIMESTAMP')}" for name, kind in _columns()]

@@ -261,9 +261,10 @@ def _sent_in_parts(adapter: Adapter, batch: list[Handover], calls: list[int]) ->
 def _whole(adapter: Adapter, batch: Sequence[Handover], results: list[Result]) -> list[Result]:
     """Return one result a row: silence about a row is not success."""
     told = {one.key: one for one in results}
-    silence = Result("", "retry" if adapter.idempotent else "unknown")
     words = f"'{adapter.name}' did not say what became of it."
-    return [told.get(row.key, replace(silence, key=row.key, error=words)) for row in batch]
+    silent = [row for row in batch if row.key not in told]
+    about_silent = about_all(silent, "retry" if adapter.idempotent else "unknown", words)
+    return [told[row.key] for row in batch if row.key in told] + about_silent
 
 
 @contextmanager

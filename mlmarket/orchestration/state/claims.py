@@ -171,11 +171,12 @@ def _asked(
     """Take the rows that nothing speaks against, cancel the others or put them off."""
     bits = _reasons(rows.cast(CLAIMED).select(OUTBOX.names), check)
     verdicts = np.where(bits == 0, "take", np.where(bits & ~int(LATER) != 0, "never", "later"))
+    words = {one: ", ".join(named(one)) for one in set(bits.tolist())}
     asked = pa.table(
         {
             "idempotency_key": rows["idempotency_key"],
             "verdict": pa.array(verdicts.tolist(), pa.string()),
-            "reasons": pa.array([", ".join(named(int(one))) for one in bits], pa.string()),
+            "reasons": pa.array([words[one] for one in bits.tolist()], pa.string()),
         }
     )
     with database.lent(asked=asked):

@@ -114,6 +114,21 @@ def test_a_server_that_is_down_is_tried_again(outbox):
     assert "hidden" not in f"{result}{way!r}"
 
 
+def test_a_role_that_may_only_read_and_insert_is_enough(outbox, server):
+    role, table = f"mailer_{os.getpid()}", f"to_mailer_{os.getpid()}"
+    TableAdapter("crm", server, table).send(outbox.batch_of("a"))
+    owner = ibis.connect(server)
+    try:
+        owner.raw_sql(f"CREATE ROLE {role} LOGIN").close()
+        owner.raw_sql(f"GRANT SELECT, INSERT ON {table} TO {role}").close()
+        way = TableAdapter("crm", server.replace("//postgres@", f"//{role}@"), table)
+        assert statuses(way.send(outbox.batch_of("a", "b"))) == ["sent"] * 2
+        assert [row[0] for row in rows_in(way)] == ["a", "b"]
+    finally:
+        owner.raw_sql(f"DROP TABLE {table}; DROP ROLE IF EXISTS {role}").close()
+        owner.disconnect()
+
+
 def test_the_file_is_free_for_others_between_two_batches(outbox, tmp_path):
     way = TableAdapter("crm", "duckdb://shop.duckdb", "main.to_do", folder=tmp_path)
     store = outbox.Store(outbox.row("a"))
