@@ -230,7 +230,8 @@ class Questions:
         answers = facts(
             conditions, base, self._events, now=self._now, bench=self._bench, known=self._known
         )
-        return base.left_join(answers, "n").select(base, answers.drop("n"))
+        answers = answers.rename(answered="n")
+        return base.left_join(answers, base["n"] == answers["answered"]).drop("answered")
 
 
 _NAME: Final = re.compile(r'[^\W\d]\w*|"((?:[^"]|"")*)"')
