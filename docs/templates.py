@@ -17,8 +17,8 @@ from mlmarket.orchestration.templates import (
     DOCUMENTED,
     documented_schema,
     load_template,
+    template_names,
     template_playbook,
-    templates,
 )
 
 HERE = Path(__file__).parent
@@ -38,7 +38,7 @@ A file that is already there is left as it is. [journeys.md](journeys.md) explai
 linter against the columns below; change the names of events (`add_to_cart`, `pricing_view`, `log_in`, …) to those of your own
 table of events. `template` is what your mailer calls the text: mlmarket writes no texts.
 
-In Python: `templates()`, `load_template("welcome")`, `template_playbook()` and `write_templates(folder, names)` in
+In Python: `template_names()`, `load_template("welcome")`, `template_playbook()` and `write_templates(folder, names)` in
 `mlmarket.orchestration.templates`.
 
 """
@@ -131,12 +131,12 @@ def columns() -> str:
 
 def page() -> str:
     """Return the whole page."""
-    return HEAD + "\n".join([*map(section, templates()), columns()])
+    return HEAD + "\n".join([*map(section, template_names()), columns()])
 
 
 if __name__ == "__main__":
     pictures = HERE / "pictures"
     pictures.mkdir(exist_ok=True)
-    for name in templates():
+    for name in template_names():
         (pictures / f"{name}.svg").write_text(journey_svg(load_template(name)), encoding="utf-8")
     (HERE / "templates.md").write_text(page(), encoding="utf-8")

@@ -368,7 +368,9 @@ def test_a_number_is_explained_by_its_rows(shop: Path, runner: Runs) -> None:
     assert second.strip().startswith("number of days with 'order' in the last 90D")
     assert rows[0].split()[0] == "occurred_at"
     with pytest.raises(ConfigurationError, match="did you mean 'order_days_active_90d'"):
-        cli.nights.explain(person, "order_day_active_90d", shop / "mlmarket.toml", "2026-06-20", None)
+        cli.nights.explain(
+            person, "order_day_active_90d", shop / "mlmarket.toml", "2026-06-20", None
+        )
 
 
 def test_prune_says_how_many_nights_went(shop: Path, runner: Runs) -> None:

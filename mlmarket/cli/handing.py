@@ -73,15 +73,15 @@ def outbox(
         list[str] | None, typer.Option("--requeue", help="A key of a dead letter to try again.")
     ] = None,
     retry_unknown: Annotated[
-        bool,
-        typer.Option("--retry-unknown", help="Send again what may have arrived already."),
-    ] = False,
+        list[str] | None,
+        typer.Option("--retry-unknown", help="A key that may have arrived, to send again."),
+    ] = None,
 ) -> None:
     """Count what is to be handed over by status, and list what could not be."""
     from mlmarket.nightly.delivery import outbox_status
 
     status = outbox_status(
-        night_of(config, None, output), requeue=requeue or [], retry_unknown=retry_unknown
+        night_of(config, None, output), requeued=requeue or [], retried=retry_unknown or []
     )
     typer.echo(status.to_text())
 
@@ -91,9 +91,10 @@ def audience(
     segment: Annotated[str, typer.Argument(help="A segment.")],
     platform: Annotated[str, typer.Option(help="meta, google or linkedin.")],
     file: Annotated[Path | None, typer.Option(help="Where to write.", show_default=False)] = None,
-    changed_only: Annotated[
-        bool, typer.Option("--changed-only", help="Only who entered or left with the last tick.")
-    ] = False,
+    earlier: Annotated[
+        Path | None,
+        typer.Option(help="A file uploaded before: only what changed since is written."),
+    ] = None,
     config: Config = CONFIG,
     day: LastDay = None,
     output: Output = None,
@@ -103,7 +104,7 @@ def audience(
 
     night = last_night(config, day, output)
     place = file or Path(f"{segment}.{platform}.csv")
-    told = write_audience(night, segment, platform, place, changed_only=changed_only)
+    told = write_audience(night, segment, platform, place, earlier=earlier)
     typer.echo(f"wrote {place}: {told}")
 
 

@@ -17,6 +17,7 @@ from mlmarket.orchestration import (
     StateStore,
     adapters,
     audience,
+    audience_changes,
     dead_letters,
     deliver,
     in_doubt,
@@ -133,7 +134,7 @@ class OutboxStatus:
 
 
 def outbox_status(
-    night: Night, *, requeue_keys: Sequence[str] = (), retry: bool = False
+    night: Night, *, requeued: Sequence[str] = (), retried: Sequence[str] = ()
 ) -> OutboxStatus:
     """Say what is in the outbox, and put back what is to be tried again.
 
@@ -141,10 +142,10 @@ def outbox_status(
     ----------
     night : Night
         Its state.
-    requeue_keys : sequence of str, optional
-        Dead letters to try again.
-    retry : bool, default False
-        Whether to send again what may have arrived.
+    requeued : sequence of str, optional
+        Keys of dead letters to try again.
+    retried : sequence of str, optional
+        Keys of what may have arrived, to be sent again.
 
     Returns
     -------
@@ -153,17 +154,17 @@ def outbox_status(
     """
     moment = datetime.now(UTC)
     with night.workspace.locked(), StateStore.open(night.workspace.state) as store:
-        if requeue_keys:
-            requeue(store, list(requeue_keys), now=moment)
-        if retry:
-            retry_unknown(store, now=moment)
+        if requeued:
+            requeue(store, requeued, now=moment)
+        if retried:
+            retry_unknown(store, retried, now=moment)
         statuses = store.outbox()["status"].to_pylist()
         counts = {one: statuses.count(one) for one in set(statuses)}
         return OutboxStatus(counts, dead_letters(store), in_doubt(store))
 
 
 def write_audience(
-    night: Night, segment: str, platform: str, file: Path, *, changed_only: bool = False
+    night: Night, segment: str, platform: str, file: Path, *, earlier: Path | None = None
 ) -> str:
     """Write a segment as an advertising platform takes it.
 
@@ -177,8 +178,8 @@ def write_audience(
         meta, google or linkedin.
     file : Path
         Where to.
-    changed_only : bool, default False
-        Only who entered or left with the last tick.
+    earlier : Path, optional
+        A file that was uploaded before: only what changed since is written.
 
     Returns
     -------
@@ -189,9 +190,34 @@ def write_audience(
     with StateStore.open(night.workspace.state) as store:
         state = store.load()
         decisions = store.decisions_of(str(state.last_tick_id))
-    allowed = may_join_audience(state, market, now=decisions.now)
-    written = audience(
-        decisions, segment, market, platform=platform, allowed=allowed, changed_only=changed_only
+    may = may_join_audience(state, market, now=decisions.now)
+    written = audience(decisions, segment, market, platform=platform, may=may)
+    rows = written.rows
+    if earlier is not None:
+        rows = audience_changes(_read_texts(earlier), rows)
+    replace_file(file, lambda place: write_csv(rows, place))
+    return (
+        f"{len(rows):,} rows from {written.members:,} members; left out: "
+        f"{written.without_consent:,} without consent to ads, "
+        f"{written.without_address:,} without an address"
     )
-    replace_file(file, lambda place: write_csv(written.table, place))
-    return written.in_words
+
+
+def _read_texts(file: Path) -> "pa.Table":
+    """Return a CSV file with every column as text."""
+    import csv
+
+    import pyarrow as pa
+
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            reader = csv.DictReader(opened)
+            names, rows = list(reader.fieldnames or ()), list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigurationError(
+            f"The earlier audience '{file}' cannot be read: {error}.",
+            "What changed since is found by comparing with it.",
+            "name the file that was uploaded, or leave it out to write everybody.",
+        ) from error
+    columns = {name: pa.array([row[name] or None for row in rows], pa.string()) for name in names}
+    return pa.table(columns)

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 from mlmarket.lazy_names import lazily
 
 if TYPE_CHECKING:
+    from mlmarket.orchestration.arbitration.advertising import may_join_audience
     from mlmarket.orchestration.arbitration.candidates import Candidates, Offer, Verdicts
     from mlmarket.orchestration.arbitration.reasons import Fate, Reason
+    from mlmarket.orchestration.arbitration.rechecking import recheck
     from mlmarket.orchestration.behaviour import Behaviour
     from mlmarket.orchestration.conditions import ConditionError, Conditions, EventMatch
     from mlmarket.orchestration.documents import DocumentError
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from mlmarket.orchestration.lint import Finding, PredictionsAt, lint_playbook
     from mlmarket.orchestration.playbook import Holdout, Playbook, load_playbook
     from mlmarket.orchestration.policy import Policy, load_policy
+    from mlmarket.orchestration.segments.audiences import Audience, audience, audience_changes
     from mlmarket.orchestration.segments.definition import (
         Segment,
         TopShare,
@@ -82,12 +85,14 @@ if TYPE_CHECKING:
     from mlmarket.orchestration.templates import (
         documented_schema,
         load_template,
+        template_names,
         template_playbook,
         write_templates,
     )
 
 __all__ = [
     "Adapter",
+    "Audience",
     "Behaviour",
     "Candidates",
     "Check",
@@ -141,6 +146,8 @@ __all__ = [
     "WebhookAdapter",
     "Worker",
     "adapters",
+    "audience",
+    "audience_changes",
     "check_segments",
     "dead_letters",
     "decide",
@@ -162,15 +169,18 @@ __all__ = [
     "load_policy",
     "load_segments",
     "load_template",
+    "may_join_audience",
     "person_known",
     "policy_schema",
     "preview",
+    "recheck",
     "requeue",
     "responses",
     "retry_unknown",
     "segment_list",
     "segments_schema",
     "signature_is_valid",
+    "template_names",
     "template_playbook",
     "tick",
     "tick_id_of",
@@ -182,6 +192,7 @@ __all__ = [
 
 _PLACES = {
     "Adapter": "handover",
+    "Audience": "segments.audiences",
     "Behaviour": "behaviour",
     "Candidates": "arbitration.candidates",
     "Check": "state.claims",
@@ -235,6 +246,8 @@ _PLACES = {
     "WebhookAdapter": "handover",
     "Worker": "state.claims",
     "adapters": "handover",
+    "audience": "segments.audiences",
+    "audience_changes": "segments.audiences",
     "check_segments": "segments.definition",
     "dead_letters": "handover",
     "decide": "state.deciding",
@@ -256,15 +269,18 @@ _PLACES = {
     "load_policy": "policy",
     "load_segments": "segments.definition",
     "load_template": "templates",
+    "may_join_audience": "arbitration.advertising",
     "person_known": "telling.why_not",
     "policy_schema": "journeys.schema",
     "preview": "telling.preview",
+    "recheck": "arbitration.rechecking",
     "requeue": "handover",
     "responses": "telling.results",
     "retry_unknown": "handover",
     "segment_list": "segments.lists",
     "segments_schema": "journeys.schema",
     "signature_is_valid": "handover",
+    "template_names": "templates",
     "template_playbook": "templates",
     "tick": "engine.ticking",
     "tick_id_of": "engine.ticking",

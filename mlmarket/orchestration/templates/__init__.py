@@ -17,7 +17,7 @@ __all__ = [
     "DocumentedColumn",
     "documented_schema",
     "load_template",
+    "template_names",
     "template_playbook",
-    "templates",
     "write_templates",
 ]

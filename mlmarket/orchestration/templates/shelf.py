@@ -15,7 +15,7 @@ from mlmarket.orchestration.playbook import Playbook, load_playbook
 from mlmarket.orchestration.segments.definition import load_segments
 from mlmarket.orchestration.segments.ordering import references, segments_named
 
-__all__ = ["load_template", "template_playbook", "templates", "write_templates"]
+__all__ = ["load_template", "template_names", "template_playbook", "write_templates"]
 
 _HEADER: Final = "# yaml-language-server: $schema=../schemas/{schema}.schema.json\n"
 
@@ -29,7 +29,7 @@ def _names(kind: str) -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml")))
 
 
-def templates() -> tuple[str, ...]:
+def template_names() -> tuple[str, ...]:
     """Return the names of all templates.
 
     Returns
@@ -39,7 +39,7 @@ def templates() -> tuple[str, ...]:
 
     Examples
     --------
-    >>> "welcome" in templates()
+    >>> "welcome" in template_names()
     True
     """
     return _names("journeys")
@@ -51,7 +51,7 @@ def load_template(name: str) -> Journey:
     Parameters
     ----------
     name : str
-        One of :func:`templates`.
+        One of :func:`template_names`.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def template_playbook(names: Iterable[str] | None = None) -> Playbook:
     Parameters
     ----------
     names : iterable of str, optional
-        Some of :func:`templates`; all by default.
+        Some of :func:`template_names`; all by default.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def template_playbook(names: Iterable[str] | None = None) -> Playbook:
     ConfigurationError
         For a name that is not there, with the near one.
     """
-    chosen = [_known(name) for name in (templates() if names is None else names)]
+    chosen = [_known(name) for name in (template_names() if names is None else names)]
     with as_file(_shelf()) as folder:
         return load_playbook(
             [folder / "segments" / f"{name}.yaml" for name in _needed(chosen)],
@@ -108,7 +108,7 @@ def write_templates(folder: Path | str, names: Iterable[str] | None = None) -> t
         Where ``journeys/NAME.yaml``, the ``segments/NAME.yaml`` that they need, ``policy.yaml``
         and ``schemas/`` for editors go. A file that is there is left as it is.
     names : iterable of str, optional
-        Some of :func:`templates`; all by default.
+        Some of :func:`template_names`; all by default.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def write_templates(folder: Path | str, names: Iterable[str] | None = None) -> t
     ConfigurationError
         For a name that is not there, with the near one.
     """
-    chosen = [_known(name) for name in (templates() if names is None else names)]
+    chosen = [_known(name) for name in (template_names() if names is None else names)]
     texts: dict[str, str] = {}
     for name in chosen:
         header = _HEADER.format(schema="journey")
@@ -143,9 +143,9 @@ def write_templates(folder: Path | str, names: Iterable[str] | None = None) -> t
 
 
 def _known(name: str) -> str:
-    if name not in templates():
+    if name not in template_names():
         what = f"There is no template '{name}'."
-        raise ConfigurationError(what, "It cannot be read.", suggestion(name, templates()))
+        raise ConfigurationError(what, "It cannot be read.", suggestion(name, template_names()))
     return name
 
 

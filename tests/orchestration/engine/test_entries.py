@@ -187,7 +187,7 @@ def test_who_would_leave_at_once_does_not_come_in(kit, whole_book, steps, walk):
     ("born", "zone", "hours"),
     [("1990-03-03", "UTC", 9), ("1992-02-29", "UTC", 9), ("1990-03-03", "America/New_York", 14)],
 )
-def test_an_anniversary_comes_once_a_year_on_the_clock_of_the_person(  # noqa: PLR0913
+def test_an_anniversary_comes_once_a_year_on_the_clock_of_the_person(
     kit, whole_book, steps, one_shop, born, zone, hours
 ):
     entry = {"date": "born", "every": "year", "time": "09:00"}

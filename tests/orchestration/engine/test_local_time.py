@@ -74,7 +74,12 @@ def test_the_next_time_lies_ahead_within_two_days_and_shows_the_hour(zone, after
 
 
 @settings(max_examples=60, deadline=None)
-@given(zone=st.sampled_from(ZONES), moments=st.lists(st.datetimes(datetime(2015, 1, 1), datetime(2030, 1, 1)), min_size=1, max_size=5))  # noqa: DTZ001, E501
+@given(
+    zone=st.sampled_from(ZONES),
+    moments=st.lists(
+        st.datetimes(datetime(2015, 1, 1), datetime(2030, 1, 1)), min_size=1, max_size=5
+    ),
+)  # noqa: DTZ001
 def test_there_and_back_is_the_same_moment_but_for_the_hour_that_comes_twice(zone, moments):
     codes = np.zeros(len(moments), dtype=np.int64)
     asked = np.array(moments, dtype="datetime64[us]")

@@ -11,7 +11,7 @@ from mlmarket.orchestration import Journey
 from mlmarket.orchestration.graph import JourneyCounts, NodeCounts, journey_svg, to_mermaid
 from mlmarket.orchestration.graph.layout import laid
 from mlmarket.orchestration.graph.letters import width_of, wrapped
-from mlmarket.orchestration.templates import load_template, templates
+from mlmarket.orchestration.templates import load_template, template_names
 
 EASY = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 SVG = "{http://www.w3.org/2000/svg}"
@@ -59,7 +59,7 @@ def texts(svg):
     return [one.text or "" for one in tree(svg).iter(f"{SVG}text")]
 
 
-@pytest.mark.parametrize("name", templates())
+@pytest.mark.parametrize("name", template_names())
 @pytest.mark.parametrize("with_counts", [False, True])
 def test_the_flowchart_of_every_template_is_valid(name, with_counts):
     journey = load_template(name)
@@ -75,7 +75,7 @@ def test_the_flowchart_of_every_journey_is_valid(drawn, data):
     assert {f"n{n + 1}" for n in range(len(journey.nodes))} <= nodes
 
 
-@pytest.mark.parametrize("name", templates())
+@pytest.mark.parametrize("name", template_names())
 def test_the_picture_of_every_template_is_readable_at_900_pixels(name):
     journey = load_template(name)
     root = tree(journey_svg(journey, counted(journey)))

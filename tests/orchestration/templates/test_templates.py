@@ -14,8 +14,8 @@ from mlmarket.orchestration.templates import (
     DOCUMENTED,
     documented_schema,
     load_template,
+    template_names,
     template_playbook,
-    templates,
     write_templates,
 )
 
@@ -30,7 +30,7 @@ NAMES = (
 
 
 def test_the_templates_are_these():
-    assert templates() == NAMES
+    assert template_names() == NAMES
 
 
 def test_all_templates_together_lint_clean():

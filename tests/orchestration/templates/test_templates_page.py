@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlmarket.orchestration.graph import journey_svg
-from mlmarket.orchestration.templates import load_template, templates
+from mlmarket.orchestration.templates import load_template, template_names
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -19,7 +19,7 @@ def test_the_page_is_up_to_date():
     assert written == module.page(), "run python docs/templates.py"
 
 
-@pytest.mark.parametrize("name", templates())
+@pytest.mark.parametrize("name", template_names())
 def test_each_picture_is_that_of_its_template(name):
     picture = (DOCS / "pictures" / f"{name}.svg").read_text(encoding="utf-8")
     assert picture == journey_svg(load_template(name)), "run python docs/templates.py"
