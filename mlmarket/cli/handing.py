@@ -62,7 +62,7 @@ def deliver(config: Config = CONFIG, output: Output = None, now: At = None) -> N
     from mlmarket.nightly.delivery import deliver_now
 
     summary = deliver_now(night_of(config, None, output), now=_moment(now))
-    typer.echo(summary.in_words)
+    typer.echo(str(summary))
 
 
 @app.command()

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlmarket.orchestration import Check
+    from mlmarket.orchestration.arbitration.reasons import Bits
 
 __all__ = ["OutboxStatus", "deliver_now", "outbox_check", "outbox_status", "write_audience"]
 
@@ -59,7 +60,7 @@ def outbox_check(night: Night, store: StateStore, events: Behaviour, *, now: dat
     """
     playbook = load_night_playbook(night.config, night.settings)
 
-    def check(rows: "pa.Table") -> object:
+    def check(rows: "pa.Table") -> "Bits":
         contacts = rows["contact_id"].combine_chunks().unique()
         state = store.load(now=now, touched=contacts, policy=playbook.policy)
         return recheck(rows, state=state.under(playbook), events=events, now=now)

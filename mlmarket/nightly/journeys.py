@@ -145,7 +145,7 @@ def _messages(
             if row["outcome"] == "suppressed":
                 by_reason[str(row["reason"]).replace("_", " ")] += row["people"]
         yield MessageResult(
-            title=f"{channels_in_words(node.content.channel)} '{node.name}'",
+            title=f"{channels_in_words(node.content.channel, ', else ')} '{node.name}'",
             waiting=sum(row["people"] for row in here if row["outcome"] in {"waiting", "held"}),
             sent=sum(row["people"] for row in here if row["outcome"] == "send"),
             opened=said.get("open", 0),

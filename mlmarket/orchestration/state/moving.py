@@ -69,6 +69,25 @@ class MigrationPlan:
         """How many people stay on their version."""
         return sum(move.people for move in self.moves if move.to_step is None)
 
+    def to_text(self) -> str:
+        """Return it in lines to read.
+
+        Returns
+        -------
+        str
+            One line for each step of an older version.
+        """
+        word = "moved" if self.done else "would move"
+        lines = [
+            f"{self.journey} to {self.to_version}: {self.moving:,} {word}, {self.staying:,} stay."
+        ]
+        for move in self.moves:
+            where = f"go on at '{move.to_step}'" if move.to_step is not None else "stay"
+            lines.append(
+                f"  {move.people:>8,} at '{move.from_step}' of {move.from_version} {where}"
+            )
+        return "\n".join(lines)
+
 
 _IN_FLIGHT = """
     SELECT s.version, s.position, count(*) AS people

@@ -172,9 +172,9 @@ def responses(sent: pa.Table, events: Behaviour, *, now: datetime) -> pa.Table:
     pyarrow.Table
         journey, step, type, people.
     """
-    activity = activity_known(events.activity(*_RESPONSES), now)
-    activity = activity.filter(activity["type"].isin(_RESPONSES))
     messages = sent.filter(pc.equal(sent["kind"], "message"))
+    since = pc.min(messages["not_before"]).as_py() or now
+    activity = activity_known(events, _RESPONSES, since=since, now=now)
     with open_bench() as bench:
         keys = bench.create_table(
             "sent_keys", messages.select(["idempotency_key", "journey", "step"])
@@ -214,11 +214,8 @@ def earned_by(passes: pa.Table, events: Behaviour, *, now: datetime) -> pa.Table
     pyarrow.Table
         journey, is_held_out, passes, converted, revenue (in the business's currency).
     """
-    orders = activity_known(events.activity("order"), now)
-    orders = orders.filter(orders["type"] == "order")
-    if len(passes):
-        since = pc.min(passes["entered_at"]).as_py()
-        orders = orders.filter(orders["occurred_at"] > ibis.literal(since, type="timestamp(6)"))
+    since = pc.min(passes["entered_at"]).as_py() or now
+    orders = activity_known(events, ["order"], since=since, now=now)
     with open_bench() as bench:
         followed = bench.create_table("passes", passes)
         followed = followed.mutate(n=ibis.row_number())

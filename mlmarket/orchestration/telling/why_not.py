@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from mlmarket.errors import ConfigurationError
 from mlmarket.expressions import Expression, Schema, Type, schema_of
 from mlmarket.market.columns import AS_OF
-from mlmarket.orchestration.behaviour import Behaviour, activity_known, contacts_known
+from mlmarket.orchestration.behaviour import Behaviour, contacts_known
 from mlmarket.orchestration.conditions import (
     Conditions,
     EventMatch,
@@ -134,8 +134,12 @@ def person_known(
         )
     row |= predictions
     schema |= {name: _kind(value) for name, value in predictions.items() if name not in schema}
-    activity = activity_known(events.activity(), moment)
-    mine = activity.filter(activity["contact_id"].cast("string") == contact_id)
+    activity = events.activity()
+    mine = activity.filter(
+        activity["contact_id"].cast("string") == contact_id,
+        activity["occurred_at"] <= moment,
+        activity["available_at"].isnull() | (activity["available_at"] <= moment),  # noqa: PD003
+    )
     sent = state.sent.filter(pc.equal(state.sent["contact_id"], contact_id)).to_pylist()
     members = state.members.filter(pc.equal(state.members["contact_id"], contact_id))
     return Person(

@@ -8,7 +8,7 @@ from mlmarket.orchestration.templates.columns import (
 from mlmarket.orchestration.templates.shelf import (
     load_template,
     template_playbook,
-    templates,
+    template_names,
     write_templates,
 )
 
