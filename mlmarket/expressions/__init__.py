@@ -10,6 +10,9 @@ by a database or on one row with the same result, and can do nothing else.
   ``is [not] true``, ``is [not] false``, ``[not] in (…)``, ``[not] between … and …``,
   ``[not] like '…'``, and round brackets. They bind as in DuckDB and PostgreSQL.
 
+Who calls ``parse`` may allow functions: a :class:`Function` computes with its arguments, a
+:class:`Lookup` (``count(open, within='14d', where value > 20)``) is answered beforehand.
+
 What it means:
 
 - **Missing values.** Logic is SQL's, with three values: what is computed from a missing value
