@@ -1,7 +1,6 @@
 """How do the parts of one tick come together?"""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -9,12 +8,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlmarket.expressions import schema_of
 from mlmarket.orchestration.arbitration.weighing import weigh
 from mlmarket.orchestration.behaviour import Behaviour
-from mlmarket.orchestration.conditions.answering import Known, facts
-from mlmarket.orchestration.conditions.conditions import ConditionError, Conditions
-from mlmarket.orchestration.conditions.questions import functions_for
+from mlmarket.orchestration.conditions.answering import Known
 from mlmarket.orchestration.engine.bench import Bench
 from mlmarket.orchestration.engine.endings import Endings, cancelled, sought
 from mlmarket.orchestration.engine.entries import Doors
@@ -31,6 +27,7 @@ from mlmarket.orchestration.engine.weighing import apply, candidates_of
 from mlmarket.orchestration.journeys.flow import Wait
 from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.orchestration.segments.membership import find_members
+from mlmarket.orchestration.segments.rules import Sources
 from mlmarket.orchestration.state.standing import State
 from mlmarket.orchestration.tables import canonical
 
@@ -82,44 +79,15 @@ class Night:
 
     def decide_segments(self, only: pa.Array | None) -> None:
         """Decide who is in which segment."""
-        asked = self._people.table
-        functions = functions_for((), schema=schema_of(asked))
-        before = self._state.members
-        conditions = self._asked_by_segments()
-        if conditions.questions:
-            subjects = asked.mutate(n=asked["person"])
-            known = Known(sent=self._state.sent)
-            answers = facts(
-                conditions, subjects, self._events, now=self._now, bench=self._bench, known=known
-            )
-            asked = asked.left_join(answers, asked["person"] == answers["n"]).drop("n")
         self.segments = find_members(
-            asked,
+            self._people.table,
             self._state.playbook,
-            before,
+            self._state.members,
             now=self._now,
             bench=self._bench,
-            functions=functions,
+            sources=Sources(self._events, self._state.sent),
             touched=only,
         )
-
-    def _asked_by_segments(self) -> Conditions:
-        """Return what segments ask about behaviour; memberships they answer among themselves."""
-        schema = schema_of(self._people.table)
-        whole = Conditions.parse({}, schema=schema)
-        for segment in self._state.playbook.segments:
-            for key in ("when", "stay"):
-                text = getattr(segment, key)
-                if text is None:
-                    continue
-                try:
-                    named = {f"{segment.name}, {key}": text}
-                    whole = whole | Conditions.parse(named, schema=schema)
-                except ConditionError:
-                    # A column is lacking: find_members says so.
-                    continue
-        questions = tuple(one for one in whole.questions if one.name != "in_segment")
-        return replace(whole, questions=questions)
 
     def members(self, segment: str) -> Rows:
         """Return the people of a segment, by number."""

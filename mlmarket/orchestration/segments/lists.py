@@ -118,7 +118,8 @@ def mailing_list(
         The contacts who may be written to by e-mail; who is not among them is not added. For
         removal no permission is needed.
     changed_only : bool, default False
-        Only who is to be added or removed since the last tick.
+        Only who is to be added or removed since the last tick. Who stays and has lost the
+        permission is in no change: upload the whole list from time to time.
 
     Returns
     -------
@@ -134,20 +135,38 @@ def mailing_list(
     change = pa.repeat("add", len(rows))
     if changed_only:
         change = pc.if_else(pc.equal(rows["change"], "left"), "remove", "add")
-    email = pc.utf8_lower(pc.utf8_trim_whitespace(rows["email"]))
     content = {
         **{name: rows[name] for name in ("contact_id", "external_id", "phone", "why")},
-        "email": email,
+        "email": _tidied(rows["email"]),
         "segment": pa.repeat(segment, len(rows)),
         "change": change,
     }
-    permitted = pc.is_in(rows["contact_id"], value_set=may.cast(_TEXT))
-    usable = pc.fill_null(pc.match_substring(email, "@"), False)  # noqa: FBT003
-    kept = pc.and_(usable, pc.or_(permitted, pc.equal(change, "remove")))
-    # An address that one contact brings and another takes away stays: 'add' comes before 'remove'.
-    order = [("email", "ascending"), ("change", "ascending"), ("contact_id", "ascending")]
-    ordered = pa.table(content).filter(kept).sort_by(order).combine_chunks()
+    table = pa.table(content)
+    adds = pc.and_(pc.equal(change, "add"), pc.is_in(rows["contact_id"], value_set=may.cast(_TEXT)))
+    removes = pc.equal(change, "remove")
+    if changed_only:
+        # An address that another member has as well stays.
+        still = _tidied(_members_with_addresses(decisions, segment, events, may)["email"])
+        still_there = pc.is_in(table["email"], value_set=still.combine_chunks())
+        removes = pc.and_(removes, pc.invert(still_there))
+    usable = pc.fill_null(pc.match_substring(table["email"], "@"), False)  # noqa: FBT003
+    kept = table.filter(pc.and_(usable, pc.or_(adds, removes)))
+    order = [("email", "ascending"), ("contact_id", "ascending")]
+    ordered = kept.sort_by(order).combine_chunks()
     return _first_of_each(ordered, "email").select(MAILING_LIST.names).cast(MAILING_LIST)
+
+
+def _tidied(emails: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.utf8_lower(pc.utf8_trim_whitespace(emails))
+
+
+def _members_with_addresses(
+    decisions: Decisions, segment: str, events: Behaviour, may: pa.Array
+) -> pa.Table:
+    """Return who is in a segment, as far as the tick knows, and may be written to."""
+    rows = decisions.memberships.filter(pc.equal(decisions.memberships["segment"], segment))
+    rows = rows.filter(pc.is_in(rows["contact_id"], value_set=may.cast(_TEXT)))
+    return rows.join(addresses_of(decisions, events), "contact_id", join_type="inner")
 
 
 def segment_named(decisions: Decisions, segment: str) -> Segment:

@@ -55,7 +55,7 @@ def test_segments_are_read_in_the_order_of_the_file(tmp_path):
         ("segments:", "segmets:", "top level: there is no key 'segmets'", "'segments'"),
         ("when:", "wen:", "segment 'likely_to_buy': there is no key 'wen'", "'when'"),
         ("share: 0.10", "shares: 0.10", "segment 'best', key 'top': there is no key", "'share'"),
-        ("share: 0.10", "share: 1.5", "segment 'best', key 'top.share': input should be", ""),
+        ("share: 0.10", "share: 1.5", "segment 'best', key 'top.share': it must be at most 1", ""),
         ("share: 0.10", "share: .nan", "segment 'best', key 'top.share'", ""),
         ("share: 0.10", 'share: "0.1"', "segment 'best', key 'top.share'", ""),
         (
