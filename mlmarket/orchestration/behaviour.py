@@ -320,6 +320,8 @@ _LAST_SETBACKS: Final = pa.schema(
         **dict.fromkeys(_SETBACKS, pa.timestamp("us")),
     }
 )
+
+
 def _at(moment: datetime) -> ir.TimestampScalar:
     return ibis.literal(moment, type="timestamp(6)")
 

@@ -6,7 +6,6 @@ fresh, so neither an approval nor an outage releases a backlog. The re-entry rul
 people from coming in twice.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -84,7 +83,7 @@ class Doors:
         Where to compute.
     """
 
-    def __init__(  # noqa: PLR0913 - what a door has to know
+    def __init__(
         self,
         passes: Passes,
         state: State,

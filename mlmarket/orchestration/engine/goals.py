@@ -114,7 +114,7 @@ def first_times(
     return found
 
 
-def _done(  # noqa: PLR0913 - where behaviour lies, and who did it
+def _done(
     kinds: dict[tuple[str, str | None], int],
     events: Behaviour,
     people: People,

@@ -223,9 +223,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _mentioned(words: str, columns: Iterable[str]) -> list[str]:
-    return [
-        name for name in columns if name != "contact_id" and (name in words or name in _ALWAYS)
-    ]
+    return [name for name in columns if name != "contact_id" and (name in words or name in _ALWAYS)]
 
 
 def _with_text_ids(table: pa.Table) -> pa.Table:

@@ -81,7 +81,8 @@ def taken() -> Callable[..., list[tuple[str, str, str | None]]]:
             (row["step"], row["outcome"], row["way"])
             for decided in made
             for row in decided.decisions.to_pylist()
-            if row["contact_id"] == name and row["outcome"] in {"branch", "split", "wait", "act"}
+            if row["contact_id"] == name
+            and row["outcome"] in {"branch", "split", "wait", "act"}
             and (row["outcome"] != "wait" or row["way"] is not None)
         ]
 

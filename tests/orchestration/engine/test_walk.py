@@ -42,7 +42,7 @@ def test_behaviour_chooses_the_way(kit, whole_book, steps, walk, taken):
     _, made = walk(book, [0, 2], names=["ana", "rui"], activity=views)
     assert sorted(kit.sent(made)) == [("ana", "keen"), ("rui", "calm")]
     (row,) = [one for one in made[1].decisions.to_pylist() if one["way"] == "keen"]
-    assert '2' in row["seen"]
+    assert "2" in row["seen"]
 
 
 def test_a_branch_looks_back_at_the_step_that_people_stood_at(kit, whole_book, steps, walk):
@@ -100,7 +100,9 @@ def test_a_split_gives_everybody_their_own_arm_however_many_come_at_once(
 ):
     names = [f"p{n:03d}" for n in range(400)]
     lots = stable_fractions("split|path|words", names)
-    expected = dict(zip(names, np.where(lots < 0.5, "a", np.where(lots < 0.8, "b", "c")), strict=True))
+    expected = dict(
+        zip(names, np.where(lots < 0.5, "a", np.where(lots < 0.8, "b", "c")), strict=True)
+    )
     for most in (400, 150):
         entry = {"segment": "everybody", "most": most}
         _, made = walk(whole_book(steps(_split(kit), entry=entry)), range(3), names=names)
@@ -167,7 +169,7 @@ WAITS = [
 
 
 @pytest.mark.parametrize(("wait", "about", "over"), WAITS)
-def test_how_long_people_wait(kit, whole_book, steps, one_shop, wait, about, over):  # noqa: PLR0913
+def test_how_long_people_wait(kit, whole_book, steps, one_shop, wait, about, over):
     row = {"next_order": kit.at(5), "past": kit.at(-3), "send_hour_local": 18, **about}
     if isinstance(row.get("send_at_utc"), timedelta):
         row["send_at_utc"] = kit.at(0) + row["send_at_utc"]
@@ -267,8 +269,7 @@ def test_a_journey_starts_another_which_begins_in_the_same_tick(kit, whole_book,
     state, made = walk(whole_book(first, second), [0, 1, 2])
     assert kit.sent(made) == [("ana", "one"), ("ana", "two")]
     entered = [
-        (row["journey"], row["due_at"], row["entered_at"])
-        for row in state.enrolments.to_pylist()
+        (row["journey"], row["due_at"], row["entered_at"]) for row in state.enrolments.to_pylist()
     ]
     assert sorted(entered)[1][0] == "second"
     assert {entry for _, _, entry in entered} == {kit.at(0)}
