@@ -109,7 +109,7 @@ def last_run(schedule: Schedule, zone: str, *, after: datetime, until: datetime)
         allowed = [WEEKDAYS.index(day) for day in schedule.weekdays]
         days = days[np.isin(weekday_of(days), allowed)]
     minutes = np.timedelta64(schedule.time.hour * 60 + schedule.time.minute, "m")
-    shown = days.astype("datetime64[us]") + minutes
+    shown: Times = days.astype("datetime64[us]") + minutes  # type: ignore[assignment]
     moments = to_utc(shown, np.zeros(len(days), dtype=np.int64), [zone])
     due = moments[(moments > ends[0]) & (moments <= ends[1])]
     if not len(due):

@@ -176,7 +176,8 @@ class Night:
             and releases[journey.journey].status == "approved"
             for place, journey in enumerate(passes.versions)
         ]
-        return passes.active & passes.known & np.array([*moves, False])[passes.version]
+        flags: Flags = passes.active & passes.known & np.array([*moves, False])[passes.version]
+        return flags
 
     def _awaiting(self) -> Flags:
         """Return who waits until something happens: they are asked at each tick."""

@@ -138,7 +138,7 @@ def person_known(
     mine = activity.filter(
         activity["contact_id"].cast("string") == contact_id,
         activity["occurred_at"] <= moment,
-        activity["available_at"].isnull() | (activity["available_at"] <= moment),  # noqa: PD003
+        activity["available_at"].isnull() | (activity["available_at"] <= moment),
     )
     sent = state.sent.filter(pc.equal(state.sent["contact_id"], contact_id)).to_pylist()
     members = state.members.filter(pc.equal(state.members["contact_id"], contact_id))

@@ -7,8 +7,8 @@ from mlmarket.orchestration.templates.columns import (
 )
 from mlmarket.orchestration.templates.shelf import (
     load_template,
-    template_playbook,
     template_names,
+    template_playbook,
     write_templates,
 )
 

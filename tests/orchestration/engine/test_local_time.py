@@ -17,6 +17,7 @@ ZONES = (
     "America/Sao_Paulo",
     "Asia/Kolkata",
 )
+EARLY, LATE = datetime(2015, 1, 1), datetime(2030, 1, 1)  # noqa: DTZ001
 ONE = np.zeros(1, dtype=np.int64)
 
 
@@ -59,7 +60,7 @@ def test_a_calendar_day_is_the_same_day_everywhere():
 @settings(max_examples=150, deadline=None)
 @given(
     zone=st.sampled_from(ZONES),
-    after=st.datetimes(datetime(2015, 1, 1), datetime(2030, 1, 1)),  # noqa: DTZ001
+    after=st.datetimes(EARLY, LATE),
     hour=st.integers(0, 23),
     minute=st.sampled_from([0, 15, 30, 59]),
 )
@@ -76,10 +77,8 @@ def test_the_next_time_lies_ahead_within_two_days_and_shows_the_hour(zone, after
 @settings(max_examples=60, deadline=None)
 @given(
     zone=st.sampled_from(ZONES),
-    moments=st.lists(
-        st.datetimes(datetime(2015, 1, 1), datetime(2030, 1, 1)), min_size=1, max_size=5
-    ),
-)  # noqa: DTZ001
+    moments=st.lists(st.datetimes(EARLY, LATE), min_size=1, max_size=5),
+)
 def test_there_and_back_is_the_same_moment_but_for_the_hour_that_comes_twice(zone, moments):
     codes = np.zeros(len(moments), dtype=np.int64)
     asked = np.array(moments, dtype="datetime64[us]")
