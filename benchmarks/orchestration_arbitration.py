@@ -16,7 +16,7 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 
 import ibis
@@ -25,11 +25,11 @@ import numpy as np
 import pyarrow as pa
 
 from mlmarket.orchestration import Playbook, Policy, State
-from mlmarket.orchestration.arbitration import weighing
 from mlmarket.orchestration.arbitration.arbitrate import arbitrate
-from mlmarket.orchestration.arbitration.candidates import Candidates, Offer, Verdicts
+from mlmarket.orchestration.arbitration.candidates import Candidates, Offer
 from mlmarket.orchestration.arbitration.facts import PeopleFacts
 from mlmarket.orchestration.arbitration.reasons import Fate, Reason
+from mlmarket.orchestration.arbitration.weighing import facts_of
 from mlmarket.orchestration.engine.bench import open_bench
 from mlmarket.orchestration.journeys.actions import Worth
 from mlmarket.orchestration.tables import SENT
@@ -218,31 +218,17 @@ def measured(words: str, work: Callable[[], T]) -> tuple[T, float]:
 
 def collected(made: Candidates, source: Source, known: pa.Table, state: State) -> PeopleFacts:
     """Return the facts that a whole weighing reads."""
-    kept: list[PeopleFacts] = []
-
-    def keep(weighed: Candidates, facts: PeopleFacts, rules: Policy, *, now: datetime) -> Verdicts:
-        kept.append(facts)
-        nothing = np.empty(0, np.int64)
-        times = nothing.astype("datetime64[us]")
-        tiny = nothing.astype(np.int8)
-        return Verdicts(tiny, tiny, times, nothing, times, nothing, nothing.astype(float))
-
-    arbitrated, weighing.arbitrate = weighing.arbitrate, keep
-    try:
-        with open_bench() as bench:
-            weighing.weigh(
-                made,
-                contact_ids=known["contact_id"].combine_chunks(),
-                playbook=Playbook(policy=POLICY),
-                state=state,
-                events=source,
-                people=bench.create_table("people", known),
-                bench=bench,
-                now=NOW,
-            )
-    finally:
-        weighing.arbitrate = arbitrated
-    return kept[0]
+    with open_bench() as bench:
+        return facts_of(
+            made,
+            contact_ids=known["contact_id"].combine_chunks(),
+            playbook=Playbook(policy=POLICY),
+            state=state,
+            events=source,
+            people=bench.create_table("people", known),
+            bench=bench,
+            now=NOW,
+        )
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlmarket.errors import DataContractError
 from mlmarket.expressions import Type, schema_of
@@ -147,13 +148,12 @@ def consents_known(
     """
     if not events.has("consents"):
         return _CONSENTS.empty_table()
-    latest = latest_consents(events.table("consents"), now, channels=channels, topics=topics)
-    return latest.to_pyarrow().cast(_CONSENTS)
+    return latest_consents(events.table("consents"), now, channels=channels, topics=topics)
 
 
 def latest_consents(
     table: ir.Table, now: datetime, *, channels: Sequence[str], topics: Sequence[str]
-) -> ir.Table:
+) -> pa.Table:
     """Compute :func:`consents_known` of one table of consents.
 
     Parameters
@@ -167,31 +167,59 @@ def latest_consents(
 
     Returns
     -------
-    ibis.expr.types.Table
-        Not yet computed.
+    pyarrow.Table
+        The columns of :func:`consents_known`. What is written in several ways has several rows.
     """
-    basis = _word(table, "legal_basis").replace(" ", "_").replace("-", "_")
-    consents = table.select(
+    written = table.select(
         contact_id=table["contact_id"].cast("string"),
-        channel=_word(table, "channel"),
-        topic=_word(table, "topic"),
-        legal_basis=basis.nullif("").fill_null("consent"),
         is_grant=table["granted"].cast("boolean").fill_null(False),  # noqa: FBT003
         changed_at=table["changed_at"].cast("timestamp(6)"),
+        **{name: _as_written(table, name) for name in _WORDS},
     )
-    known = consents["changed_at"].isnull() | (consents["changed_at"] <= _at(now))
-    is_grant = consents["is_grant"]
-    consents = consents.filter(
-        known,
-        consents["channel"].isin(channels) | ((consents["channel"] == "") & ~is_grant),
-        consents["topic"].isin(["", *topics]),
-        ~is_grant | consents["changed_at"].notnull(),
+    # There are few ways of writing a channel or topic: reading those is quicker than reading rows.
+    spellings = written.select(*_WORDS).distinct().to_pyarrow()
+    named = {
+        "channel": _spelled(spellings["channel"], ["", *channels]),
+        "topic": _spelled(spellings["topic"], ["", *topics]),
+    }
+    is_grant, changed_at = written["is_grant"], written["changed_at"]
+    written = written.filter(
+        changed_at.isnull() | (changed_at <= _at(now)),
+        *(written[name].isin(values) for name, values in named.items()),
+        ~is_grant | changed_at.notnull(),
     )
-    dated = consents.mutate(changed_at=consents["changed_at"].fill_null(_at(now)))
-    return dated.group_by("contact_id", "channel", "topic", "legal_basis").agg(
+    dated = written.mutate(changed_at=written["changed_at"].fill_null(_at(now)))
+    latest = dated.group_by("contact_id", *_WORDS).agg(
         granted_at=dated["changed_at"].max(where=dated["is_grant"]),
         refused_at=dated["changed_at"].max(where=~dated["is_grant"]),
     )
+    rows = latest.to_pyarrow().select(_CONSENTS.names).cast(_CONSENTS)
+    for name in _WORDS:
+        rows = rows.set_column(rows.schema.get_field_index(name), name, _plain(rows[name]))
+    basis = pc.replace_substring_regex(rows["legal_basis"], "[ -]", "_")
+    basis = pc.if_else(pc.equal(basis, ""), "consent", basis)
+    return rows.set_column(rows.schema.get_field_index("legal_basis"), "legal_basis", basis)
+
+
+_WORDS: Final = ("channel", "topic", "legal_basis")
+
+
+def _as_written(table: ir.Table, column: str) -> ir.StringValue:
+    if column not in table.columns:
+        return ibis.literal("")
+    return table[column].cast("string").fill_null("")
+
+
+def _spelled(spellings: pa.ChunkedArray, wanted: Sequence[str]) -> list[str]:
+    """Return the ways in which words are written that mean one of those wanted."""
+    different = pc.unique(spellings)
+    means = pc.is_in(_plain(different), value_set=pa.array(list(wanted), pa.string()))
+    written: list[str] = different.filter(means).to_pylist()
+    return written
+
+
+def _plain(words: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    return pc.utf8_lower(pc.utf8_trim_whitespace(words))
 
 
 def messages_known(events: Behaviour, now: datetime, *, since: datetime) -> pa.Table:

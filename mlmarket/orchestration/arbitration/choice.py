@@ -158,21 +158,19 @@ def ranked(candidates: Candidates, value: npt.NDArray[np.float64]) -> Integers:
     """
     priorities = np.array([-offer.priority for offer in candidates.offers], np.int64)
     priority, lot = priorities[candidates.offer], candidates.lot
-    order = np.lexsort((lot, -value, priority))
+    spare = np.where(np.isnan(value), np.inf, -value)
+    order = np.lexsort((lot, spare, priority))
     ties = np.ones(max(len(order) - 1, 0), np.bool_)
-    for key in (priority, value, lot):
+    for key in (priority, spare, lot):
         ties &= key[order][1:] == key[order][:-1]
     # A hash hardly ever repeats, so the order is mostly settled here.
-    if not ties.any() and not (np.isnan(value).any() and _repeats(lot)):
+    if not ties.any():
         return order
     names = [(offer.journey, offer.version, offer.step) for offer in candidates.offers]
-    place = np.array([sorted(names).index(name) for name in names], np.int64)[candidates.offer]
-    keys = (candidates.entered, place, candidates.person, lot, -value, priority)
+    places = {name: place for place, name in enumerate(sorted(set(names)))}
+    place = np.array([places[name] for name in names], np.int64)[candidates.offer]
+    keys = (candidates.entered, place, candidates.person, lot, spare, priority)
     return np.lexsort(keys)
-
-
-def _repeats(lot: npt.NDArray[np.uint64]) -> bool:
-    return len(np.unique(lot)) < len(lot)
 
 
 def _sends_of(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mlmarket.orchestration.arbitration.candidates import Rows, Times
 from mlmarket.orchestration.arbitration.reasons import Bits
 
-__all__ = ["NEVER", "Passes", "PastSends", "PeopleFacts", "microseconds"]
+__all__ = ["NEVER", "NOBODY", "Passes", "PastSends", "PeopleFacts", "microseconds"]
 
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -81,6 +81,11 @@ class Passes:
     group: Rows
     journeys: tuple[str, ...]
     groups: tuple[str, ...]
+
+
+_NONE: Final = np.empty(0, np.int64)
+NOBODY: Final = Passes(_NONE, _NONE, _NONE, _NONE.astype("datetime64[us]"), _NONE, (), ())
+"""No passes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

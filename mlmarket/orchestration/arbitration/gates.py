@@ -44,7 +44,6 @@ from mlmarket.orchestration.behaviour import (
     latest_consents,
     setbacks_known,
 )
-from mlmarket.orchestration.engine.bench import Bench
 from mlmarket.orchestration.state.standing import State
 
 __all__ = ["Gate", "Gatekeeper", "numbers_of"]
@@ -97,8 +96,6 @@ class Gatekeeper:
         All that may be asked about.
     now : datetime
         UTC without a zone.
-    bench : Bench
-        Where to compute.
     state : State, optional
         Its suppressions and recorded consents count as well; none by default.
     """
@@ -111,7 +108,6 @@ class Gatekeeper:
         *,
         asked: Iterable[Gate],
         now: datetime,
-        bench: Bench,
         state: State | None = None,
     ) -> None:
         self._ids = contact_ids
@@ -124,8 +120,11 @@ class Gatekeeper:
         kept = State() if state is None else state
         self._suppressed = self._suppressions(kept.suppressions, now)
         known = consents_known(events, now, channels=CHANNELS, topics=self._topics)
-        told = _recorded(kept.consent_events, known.schema, self._topics, now=now, bench=bench)
-        self._words = _Words(pa.concat_tables([known, told]), contact_ids, self._topics)
+        if len(kept.consent_events):
+            recorded = ibis.memtable(kept.consent_events)
+            told = latest_consents(recorded, now, channels=CHANNELS, topics=self._topics)
+            known = pa.concat_tables([known, told])
+        self._words = _Words(known, contact_ids, self._topics)
 
     def closed(self, gate: Gate) -> Bits:
         """Return the reasons against messages, for everybody.
@@ -282,12 +281,3 @@ def _is_address(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     text = pc.utf8_trim_whitespace(column.fill_null(""))
     # "n/a" and "unknown" are common in the place of an address.
     return pc.match_substring(text, "@") if name == "email" else pc.greater(pc.utf8_length(text), 0)
-
-
-def _recorded(
-    recorded: pa.Table, schema: pa.Schema, topics: list[str], *, now: datetime, bench: Bench
-) -> pa.Table:
-    if not len(recorded):
-        return schema.empty_table()
-    table = latest_consents(ibis.memtable(recorded), now, channels=CHANNELS, topics=topics)
-    return bench.to_pyarrow(table).select(schema.names).cast(schema)

@@ -69,7 +69,8 @@ def load_of(past: Integers, planned: Integers, *, most: int, length: int) -> Loa
         With room for all ``planned``.
     """
     past = np.sort(past)
-    times = np.unique(np.concatenate([past, planned]))
+    times = np.sort(np.concatenate([past, planned]))
+    times = times[np.append(True, np.diff(times) > 0)[: len(times)]]
     held = np.searchsorted(past, times + length) - np.searchsorted(past, times)
     # One leaf more at each end, so that a range never touches the border of the tree.
     leaves = 1 << max(1, int(len(times) + 1).bit_length())

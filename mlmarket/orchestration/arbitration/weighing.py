@@ -30,7 +30,7 @@ from mlmarket.orchestration.playbook import Playbook
 from mlmarket.orchestration.policy import Policy
 from mlmarket.orchestration.state.standing import State
 
-__all__ = ["addresses_of", "weigh"]
+__all__ = ["addresses_of", "closed_rungs", "facts_of", "gates_of", "weigh", "zones_of"]
 
 _HOURS: Final = 24
 
@@ -88,21 +88,51 @@ def weigh(  # noqa: PLR0913 - each source of facts is one argument
     ConfigurationError
         Where the policy names a zone or a column that does not exist.
     """
+    facts = facts_of(
+        candidates,
+        contact_ids=contact_ids,
+        playbook=playbook,
+        state=state,
+        events=events,
+        people=people,
+        bench=bench,
+        now=now,
+        handed_over=handed_over,
+        unhygienic=unhygienic,
+        active=active,
+    )
+    return arbitrate(candidates, facts, playbook.policy, now=now)
+
+
+def facts_of(  # noqa: PLR0913 - each source of facts is one argument
+    candidates: Candidates,
+    *,
+    contact_ids: pa.Array,
+    playbook: Playbook,
+    state: State,
+    events: Behaviour,
+    people: ir.Table,
+    bench: Bench,
+    now: datetime,
+    handed_over: Flags | None = None,
+    unhygienic: Flags | None = None,
+    active: pa.Table | None = None,
+) -> PeopleFacts:
+    """Collect what arbitration reads; the arguments are those of :func:`weigh`."""
     policy = playbook.policy
     columns = _Columns(people, bench, len(contact_ids))
-    zones, zone = _zones(columns, policy)
+    zones, zone = zones_of(columns.texts("timezone"), policy)
     addresses = addresses_of(people, events, bench, now)
     gates = Gatekeeper(
         events,
         addresses,
         contact_ids,
-        asked=[gate for offer in candidates.offers for gate in _gates(offer)],
+        asked=[gate for offer in candidates.offers for gate in gates_of(offer)],
         now=now,
-        bench=bench,
         state=state,
     )
     probability, gain = _worths(candidates, columns)
-    facts = PeopleFacts(
+    return PeopleFacts(
         zones=zones,
         zone=zone,
         handed_over=columns.suppressed("handover", policy.handover, handed_over),
@@ -110,13 +140,12 @@ def weigh(  # noqa: PLR0913 - each source of facts is one argument
         send_at=columns.times("send_at_utc"),
         send_weekday=columns.weekdays("send_weekday"),
         send_hour=columns.hours("send_hour_local"),
-        closed=_closed(candidates, gates),
+        closed=closed_rungs(candidates, gates),
         probability=probability,
         gain=gain,
         past=past_sends(state.sent, events, contact_ids, policy, now=now),
         passes=_passes(state, playbook, active, contact_ids, now),
     )
-    return arbitrate(candidates, facts, policy, now=now)
 
 
 class _Columns:
@@ -185,10 +214,30 @@ def _within(numbers: Floats, count: int) -> Rows:
     return np.where(known, numbers, -1).astype(np.int64)
 
 
-def _zones(columns: _Columns, policy: Policy) -> tuple[tuple[str, ...], Rows]:
-    """Return the zones of people, the policy's for those without one that exists."""
+def zones_of(written: pa.Array, policy: Policy) -> tuple[tuple[str, ...], Rows]:
+    """Return the zones of people, the policy's for those without one that exists.
+
+    Parameters
+    ----------
+    written : pyarrow.Array of string, shape (people,)
+        IANA names, or whatever stands in their place.
+    policy : Policy
+        With the zone of all others.
+
+    Returns
+    -------
+    zones : tuple of str
+        Names that exist.
+    zone : ndarray of int64, shape (people,)
+        Places in it.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the policy's zone does not exist.
+    """
     time_zone(policy.timezone)
-    coded = columns.texts("timezone").dictionary_encode()
+    coded = written.dictionary_encode()
     names, codes = coded.dictionary.to_pylist(), coded.indices.fill_null(len(coded.dictionary))
     known = available_timezones()
     zones = tuple(sorted({policy.timezone, *(name for name in names if name in known)}))
@@ -229,14 +278,28 @@ def addresses_of(people: ir.Table, events: Behaviour, bench: Bench, now: datetim
     return bench.to_pyarrow(chosen) if there else chosen.to_pyarrow()
 
 
-def _gates(offer: Offer) -> list[Gate]:
+def gates_of(offer: Offer) -> list[Gate]:
+    """Return the gates of a message's ladder, in its order."""
     topic = "" if offer.topic is None else offer.topic.strip().lower()
     return [Gate(channel, topic, offer.legal_basis) for channel in offer.channels]
 
 
-def _closed(candidates: Candidates, gates: Gatekeeper) -> Bits:
-    """Ask each distinct gate once, and spread the answers over candidates."""
-    ladders = [_gates(offer) for offer in candidates.offers]
+def closed_rungs(candidates: Candidates, gates: Gatekeeper) -> Bits:
+    """Ask each distinct gate once, and spread the answers over candidates.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        The messages.
+    gates : Gatekeeper
+        Who was told all their gates.
+
+    Returns
+    -------
+    ndarray of int64, shape (n, rungs)
+        The reasons against each channel of each ladder.
+    """
+    ladders = [gates_of(offer) for offer in candidates.offers]
     answers = {gate: gates.closed(gate) for ladder in ladders for gate in ladder}
     widest = max((len(ladder) for ladder in ladders), default=1)
     closed = np.zeros((len(candidates), widest), np.int64)

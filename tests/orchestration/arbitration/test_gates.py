@@ -24,7 +24,7 @@ def asked(kit, shop, names, channel="email", topic="offers", basis="consent", st
         nobody = bench.create_table("people", schema={"person": "int64"})
         people = addresses_of(nobody, shop, bench, now)
         ids = pa.array(names, pa.string())
-        gates = Gatekeeper(shop, people, ids, asked=[gate], now=now, bench=bench, state=state)
+        gates = Gatekeeper(shop, people, ids, asked=[gate], now=now, state=state)
         bits = gates.closed(gate)
     return {name: named(int(one)) for name, one in zip(names, bits, strict=True)}
 
