@@ -118,7 +118,7 @@ def _outbox(
             store.handed_out(name, now=decisions.now)
         elif name != mine:
             killed.append(name)
-    check = outbox_check(night, store, events, now=decisions.now)
+    check = outbox_check(night, store, events, now=decisions.now, ahead=True)
     return store.hand_out(mine, now=decisions.now, take_over=killed, check=check)
 
 

@@ -28,6 +28,9 @@ from mlmarket.orchestration import (
     write_csv,
 )
 
+from mlmarket.orchestration.state.claims import LATER
+from mlmarket.orchestration.state.standing import utc
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -52,6 +55,9 @@ def outbox_check(night: Night, store: StateStore, events: Behaviour, *, now: dat
         Consents and setbacks.
     now : datetime
         With a zone.
+    ahead : bool, default False
+        Whether rows are given out that may go out only later: what time takes away does not count
+        then, for they were planned around it.
 
     Returns
     -------
@@ -62,8 +68,9 @@ def outbox_check(night: Night, store: StateStore, events: Behaviour, *, now: dat
 
     def check(rows: "pa.Table") -> "Bits":
         contacts = rows["contact_id"].combine_chunks().unique()
-        state = store.load(now=now, touched=contacts, policy=playbook.policy)
-        return recheck(rows, state=state.under(playbook), events=events, now=now)
+        state = store.load(now=now, touched=contacts, policy=playbook.policy).under(playbook)
+        bits = recheck(rows, state=state, events=events, policy=playbook.policy, now=utc(now))
+        return bits & ~int(LATER) if ahead else bits
 
     return check
 

@@ -6,7 +6,6 @@ import pyarrow as pa
 
 from mlmarket.orchestration.arbitration.gates import Gate, Gatekeeper
 from mlmarket.orchestration.behaviour import Behaviour
-from mlmarket.orchestration.engine.bench import open_bench
 from mlmarket.orchestration.engine.people import addresses_known
 from mlmarket.orchestration.state.standing import State, utc
 
@@ -41,8 +40,5 @@ def may_join_audience(
     ordered = addresses.sort_by("contact_id").combine_chunks()
     contacts = pa.concat_arrays([pa.array([], pa.string()), *ordered["contact_id"].chunks])
     gate = Gate("ads", topic.strip().lower(), "consent")
-    with open_bench() as bench:
-        gates = Gatekeeper(
-            events, ordered, contacts, asked=[gate], now=moment, bench=bench, state=state
-        )
-        return contacts.filter(pa.array(gates.closed(gate) == 0))
+    gates = Gatekeeper(events, ordered, contacts, asked=[gate], now=moment, state=state)
+    return contacts.filter(pa.array(gates.closed(gate) == 0))
