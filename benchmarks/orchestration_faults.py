@@ -7,7 +7,7 @@ not, a folder of CSV files, and a database table.
 
     python benchmarks/orchestration_faults.py [ROWS] [BATCH] [STEP]
 
-kills at every STEP-th moment; by default 12 rows in batches of 4 at every moment.
+kills at every STEP-th moment; by default 6 rows in batches of 3 at every moment.
 """
 
 import json
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 SCRIPT: Final = Path(__file__).parents[1] / "tests" / "orchestration" / "handover" / "faults.py"
-DEFAULTS: Final = ("12", "4", "1")
+DEFAULTS: Final = ("6", "3", "1")
 HEAD: Final = ("receiver", "killed", "lost", "twice", "unknown", "of them arrived", "most at once")
 KEYS: Final = ("receiver", "killed", "lost", "twice", "unknown", "unknown_arrived", "most")
 
