@@ -2,11 +2,12 @@
 
     python benchmarks/orchestration_segments.py --people 1000000 --events 20000000 --folder /data/town
 
-Twenty segments: seven by predictions (four of them with a band to stay), six by what people did, three
-rankings, and four made of other segments. People and events are simulated into the folder unless they are
-there; events are read once from a Parquet file and once from a table of the database. Decided are a first night, in which everybody enters; a second one, with a tenth of the scores drawn
+Twenty segments: seven by predictions and attributes (four of them with a band to stay), six by what people
+did, three rankings, and four made of other segments. People and events are simulated with a fixed seed into
+the folder unless they are there; events are read once from a Parquet file and once from a table of the
+database. Decided are a first night, in which everybody enters; a second one, with a tenth of the scores drawn
 anew; and a minute in which 1% of the people are looked at. Printed: wall and CPU seconds, and the most memory
-used so far by a process that began with nothing; the last line says what a night adds to its tables.
+used so far by a process that began with nothing but the people (and the table of events).
 
 The shape of the task is that of an open-source marketing suite whose users reported 40 minutes for the
 segments of 260,000 contacts, with one query a segment (mautic, report 8113).

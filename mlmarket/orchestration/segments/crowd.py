@@ -29,7 +29,7 @@ class Crowd:
     Parameters
     ----------
     table : ibis.expr.types.Table
-        Their rows, with the column ``person``.
+        Their rows, with the column ``person``, for what is to be said of them.
     contact_id : pyarrow.Array of string, shape (n,)
         Sorted.
     person : ndarray of int64, shape (n,)
@@ -52,7 +52,22 @@ class Crowd:
         return name
 
     def ask(self, questions: Mapping[str, ir.Value], table: ir.Table, bench: Bench) -> pa.Table:
-        """Return the answers to further questions about the same people, in their order."""
+        """Return the answers to further questions about the same people, in their order.
+
+        Parameters
+        ----------
+        questions : mapping of str to ibis.expr.types.Value
+            Columns over ``table``, by name.
+        table : ibis.expr.types.Table
+            A row for each of the crowd, with ``person``.
+        bench : Bench
+            Where to compute.
+
+        Returns
+        -------
+        pyarrow.Table
+            ``person`` and the answers.
+        """
         return _by_person(bench.to_pyarrow(table.select("person", **questions)))
 
 

@@ -10,7 +10,7 @@ people are looked at, one that ranks everybody or guards its size.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Final, Literal, TypeAlias
@@ -33,6 +33,7 @@ from mlmarket.orchestration.segments.ranking import best_places, entry_places, s
 from mlmarket.orchestration.segments.rules import Rules, Sources, holding, rules_of, with_behaviour
 from mlmarket.orchestration.segments.why import GONE, LEFT, REMOVED, sentences
 from mlmarket.orchestration.tables import CHANGES, MEMBERSHIPS, SKIPPED, canonical
+from mlmarket.orchestration.wording import columns_of
 
 __all__ = ["Membership", "SegmentResult", "find_members"]
 
@@ -144,10 +145,14 @@ def find_members(
     rules = {
         one.name: rules_of(one, schema, answered=sources is not None) for one in playbook.segments
     }
-    table = numbered(people, bench)
+    known = table = numbered(people, bench)
     if sources is not None:
-        table = with_behaviour(table, rules.values(), sources, now=now, bench=bench)
+        table = with_behaviour(known, rules.values(), sources, now=now, bench=bench)
     crowd = asked(table, _questions(playbook, rules, table), bench)
+    words = {name for one in playbook.segments for name in columns_of(one.why)}
+    if words.isdisjoint(set(table.columns) - set(known.columns)):
+        # Sentences that say nothing of behaviour need not wait for it to be joined again.
+        crowd = replace(crowd, table=known)
     night = _Night(crowd, rules, earlier_of(before, crowd), now, bench, touched is not None)
     for segment in in_order(playbook.segments):
         night.decide(segment)

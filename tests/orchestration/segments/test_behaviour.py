@@ -103,3 +103,13 @@ def test_without_predictions_nothing_is_fresh_and_members_stay(town):
     found = town.decide(people, [fresh], before, sources=Sources(DIARY))
     assert town.members(found, "fresh") == {"a"}
     assert found.skipped["reason"].to_pylist() == ["tonight's tables have no as_of, risk"]
+
+
+def test_words_may_say_what_people_did(town, people):
+    buyers = town.segment(
+        "buyers",
+        when="count(order, within='60d') >= 1",
+        why="{count(order, within='60d'):number} orders; {risk:percent} risk",
+    )
+    found = town.decide(people, [buyers], sources=Sources(DIARY))
+    assert found.memberships["why"].to_pylist() == ["2 orders; 90% risk", "1 orders; 90% risk"]

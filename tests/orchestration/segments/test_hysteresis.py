@@ -22,7 +22,7 @@ def test_a_member_whose_condition_to_stay_is_unknown_leaves(town):
     assert not town.members(made[1], "leaving")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.lists(st.floats(0.5, 0.75), min_size=3, max_size=3), min_size=2, max_size=8))
 def test_noise_inside_the_band_changes_a_membership_at_most_once(town, noise):
     tables = [town.risks(**{f"p{n}": risk for n, risk in enumerate(night)}) for night in noise]
@@ -31,7 +31,7 @@ def test_noise_inside_the_band_changes_a_membership_at_most_once(town, noise):
     assert all(moves.count(contact) <= 1 for contact in moves)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.permutations([8, 9, 10, 11]), min_size=2, max_size=8))
 def test_changing_places_inside_the_band_of_a_ranking_changes_a_membership_at_most_once(
     town, orders
