@@ -74,9 +74,8 @@ def columns_used(journey: Journey) -> set[str]:
             used |= read.columns | {call.subject for call in read.calls}
     for told in texts_of(journey):
         used |= {found[1] for found in TOKEN.finditer(told.text)}
-    segments = {name for _, name in segments_of(journey)}
-    for segment in template_playbook().segments:
-        if segment.name in segments:
+    for segment in template_playbook([journey.journey]).segments:
+        if segment.name in {name for _, name in segments_of(journey)}:
             used |= {one.name for one in DOCUMENTED if one.name in segment.columns_named}
     for message in journey.messages:
         if message.worth is not None:
@@ -88,8 +87,9 @@ def section(name: str) -> str:
     """Return what the page says of one template."""
     journey = load_template(name)
     owners: dict[str, list[str]] = {}
+    used = columns_used(journey)
     for column in DOCUMENTED:
-        if column.name in columns_used(journey):
+        if column.name in used:
             owners.setdefault(column.owner, []).append(f"`{column.name}`")
     needs = "; ".join(f"{', '.join(names)} ({owner})" for owner, names in owners.items())
     events = sorted({event for _, event in events_of(journey)})
