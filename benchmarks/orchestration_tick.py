@@ -38,6 +38,7 @@ class Files:
 
     def __init__(self, folder: Path) -> None:
         self._connection = ibis.duckdb.connect(":memory:", memory_limit="500MB")
+        self._connection.raw_sql("SET enable_progress_bar = false")
         self._tables = {
             name: self._connection.read_parquet(folder / f"{name}.parquet", table_name=name)
             for name in ("contacts", "consents", "activity")

@@ -26,6 +26,7 @@ def open_bench() -> Iterator[Bench]:
         Empty.
     """
     bench = ibis.duckdb.connect(":memory:")
+    bench.raw_sql("SET enable_progress_bar = false")
     try:
         yield bench
     finally:

@@ -109,7 +109,7 @@ class Waits:
         if not len(rows):
             return found
         codes, names = self._people.zones.of(person[rows]), self._people.zones.names
-        hours: Hours = hour[rows].astype(np.int64) * _HOUR  # type: ignore[assignment]
+        hours: Hours = hour[rows].astype(np.int64) * _HOUR
         allowed = np.ones((len(rows), len(WEEKDAYS)), dtype=np.bool_)
         on_a_day = weekday[rows] >= 0
         allowed[on_a_day] = np.eye(len(WEEKDAYS), dtype=np.bool_)[weekday[rows][on_a_day]]
