@@ -34,19 +34,23 @@ digits may reach float64 rounded differently in its last bit from one database t
 """
 
 from mlmarket.expressions.errors import ExpressionError
-from mlmarket.expressions.expression import Expression, parse, parse_condition
+from mlmarket.expressions.expression import Asked, Expression, parse, parse_condition
 from mlmarket.expressions.functions import NONE, Argument, ArgumentError, Function, Functions
 from mlmarket.expressions.kinds import Schema, Type, schema_of
+from mlmarket.expressions.lookups import Lookup, Subject
 
 __all__ = [
     "NONE",
     "Argument",
     "ArgumentError",
+    "Asked",
     "Expression",
     "ExpressionError",
     "Function",
     "Functions",
+    "Lookup",
     "Schema",
+    "Subject",
     "Type",
     "parse",
     "parse_condition",

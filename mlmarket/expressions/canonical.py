@@ -16,6 +16,7 @@ from mlmarket.expressions.nodes import (
     Concatenation,
     IsMissing,
     IsTruth,
+    Known,
     Like,
     Literal,
     Membership,
@@ -132,8 +133,21 @@ def _(node: Literal) -> str:
 
 @written.register(Column)
 def _(node: Column) -> str:
-    plain = _PLAIN.fullmatch(node.name) and node.name.lower() not in KEYWORDS
-    return node.name if plain else quoted(node.name, '"')
+    return _name(node.name, '"', KEYWORDS)
+
+
+def _name(name: str, mark: str, reserved: frozenset[str]) -> str:
+    plain = _PLAIN.fullmatch(name) and name.lower() not in reserved
+    return name if plain else quoted(name, mark)
+
+
+@written.register(Known)
+def _(node: Known) -> str:
+    parts = [_name(node.subject, '"' if node.names_column else "'", KEYWORDS | {"where"})]
+    parts += [f"{name}={quoted(value)}" for name, value in node.options]
+    if node.where is not None:
+        parts.append(f"where {written(node.where)}")
+    return f"{node.name}({', '.join(parts)})"
 
 
 @written.register(Call)

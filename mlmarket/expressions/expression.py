@@ -11,10 +11,11 @@ from mlmarket.expressions.functions import NONE, Functions
 from mlmarket.expressions.grammar import MAX_DEPTH, Grammar
 from mlmarket.expressions.ibis_compiler import Target, compile_node
 from mlmarket.expressions.kinds import IN_WORDS, Schema, Type
-from mlmarket.expressions.nodes import Arithmetic, Column, Node
+from mlmarket.expressions.lookups import key_of
+from mlmarket.expressions.nodes import Arithmetic, Column, Known, Node
 from mlmarket.expressions.row_evaluator import Row, evaluate
 
-__all__ = ["MAX_DIVISORS", "Expression", "parse", "parse_condition"]
+__all__ = ["MAX_DIVISORS", "Asked", "Expression", "parse", "parse_condition"]
 
 MAX_DIVISORS = 6
 """Divisions inside a divisor inside a divisor…: each level doubles the database's query."""
@@ -33,12 +34,15 @@ class Expression:
     kind : Type
         What it gives.
     columns : frozenset of str
-        The columns it reads.
+        The columns it reads, the keys of its calls among them.
+    calls : tuple of Asked
+        The lookups it asks, each once, in the order of their canonical texts.
     """
 
     text: str
     kind: Type
     columns: frozenset[str]
+    calls: "tuple[Asked, ...]"
     _node: Node = field(repr=False)
     _canonical: str = field(repr=False)
 
@@ -98,6 +102,54 @@ class Expression:
         return hash(self._canonical)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """One call of a lookup: what must be found before its expression can be computed.
+
+    Two calls are equal where their canonical texts are.
+
+    Parameters
+    ----------
+    name : str
+        The function, in lower case.
+    subject : str
+        What its first argument names.
+    options : tuple of (str, str)
+        Its keyword arguments, each in its canonical form.
+    where : Expression, optional
+        A condition over the rows that the lookup looks at.
+    kind : Type
+        What it gives.
+    text : str
+        The call in its canonical form, however it was written.
+    """
+
+    name: str
+    subject: str
+    options: tuple[tuple[str, str], ...]
+    where: Expression | None
+    kind: Type
+    text: str
+
+    @property
+    def key(self) -> str:
+        """The column, or the key of a row, where expressions expect the answer."""
+        return key_of(self.text)
+
+    def option(self, name: str) -> str | None:
+        """Return what a keyword was given, None where it is not there."""
+        return dict(self.options).get(name)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __eq__(self, other: object) -> bool:
+        return self.text == other.text if isinstance(other, Asked) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
 def parse(text: str, *, schema: Schema, functions: Functions = NONE) -> Expression:
     """Read an expression and check it against the columns of a table.
 
@@ -107,7 +159,7 @@ def parse(text: str, *, schema: Schema, functions: Functions = NONE) -> Expressi
         The expression, as a person wrote it.
     schema : mapping of str to Type
         The columns that may be used; see :func:`schema_of`.
-    functions : mapping of str to Function, optional
+    functions : mapping of str to Function or Lookup, optional
         The functions that may be called, by lower-case name; none by default.
 
     Returns
@@ -137,8 +189,14 @@ def parse(text: str, *, schema: Schema, functions: Functions = NONE) -> Expressi
             text=text,
             at=node.at,
         )
-    columns = frozenset(_columns(node))
-    return Expression(text, node.kind, columns, node, written(node))
+    return _checked(node, text)
+
+
+def _checked(node: Node, text: str) -> Expression:
+    calls = {call.text: call for call in _calls(node, text)}
+    ordered = tuple(calls[name] for name in sorted(calls))
+    columns = frozenset(_columns(node)) | {call.key for call in ordered}
+    return Expression(text, node.kind, columns, ordered, node, written(node))
 
 
 def parse_condition(text: str, *, schema: Schema, functions: Functions = NONE) -> Expression:
@@ -206,9 +264,18 @@ def _refuse_nested_divisors(node: Node, text: str, level: int) -> None:
             text=text,
             at=node.at,
         )
+    if isinstance(node, Known) and node.where is not None:
+        _refuse_nested_divisors(node.where, text, 0)
     for child in node.children:
         divides = isinstance(node, Arithmetic) and node.sign in "/%" and child is node.right
         _refuse_nested_divisors(child, text, level + divides)
+
+
+def _calls(node: Node, text: str) -> list[Asked]:
+    if isinstance(node, Known):
+        where = None if node.where is None else _checked(node.where, text)
+        return [Asked(node.name, node.subject, node.options, where, node.kind, written(node))]
+    return [call for child in node.children for call in _calls(child, text)]
 
 
 def _columns(node: Node) -> set[str]:

@@ -8,6 +8,7 @@ from typing import Final, Protocol, TypeAlias
 import ibis.expr.types as ir
 
 from mlmarket.expressions.kinds import Type
+from mlmarket.expressions.lookups import Lookup
 
 __all__ = ["NONE", "Argument", "ArgumentError", "Function", "Functions"]
 
@@ -109,7 +110,7 @@ class Function(Protocol):
         ...
 
 
-Functions: TypeAlias = Mapping[str, Function]
+Functions: TypeAlias = Mapping[str, Function | Lookup]
 """The functions that an expression may call, by lower-case name."""
 
 NONE: Final[Functions] = MappingProxyType({})

@@ -10,9 +10,12 @@ from typing import Final, cast
 
 from mlmarket.errors import nearest, suggestion
 from mlmarket.expressions.canonical import KEYWORDS, LEVELS, quoted
+from mlmarket.expressions.cursor import Cursor
 from mlmarket.expressions.errors import ExpressionError
-from mlmarket.expressions.functions import Functions
+from mlmarket.expressions.functions import NONE, Functions
 from mlmarket.expressions.kinds import Schema, Type
+from mlmarket.expressions.lookup_reader import LookupReader
+from mlmarket.expressions.lookups import Lookup
 from mlmarket.expressions.nodes import (
     ArithmeticSign,
     Column,
@@ -21,7 +24,7 @@ from mlmarket.expressions.nodes import (
     Literal,
     Node,
 )
-from mlmarket.expressions.refusals import refusal, refusal_of_word
+from mlmarket.expressions.refusals import refusal_of_word
 from mlmarket.expressions.rules import Rules
 from mlmarket.expressions.tokens import Form, Token, read_tokens
 
@@ -49,12 +52,12 @@ class Grammar:
     """
 
     def __init__(self, text: str, schema: Schema, functions: Functions) -> None:
-        self._tokens = read_tokens(text)
-        self._position = 0
+        self._rules = Rules(text)
+        self._cursor = Cursor(read_tokens(text), self._rules)
         self._depth = 0
         self._schema = schema
         self._functions = functions
-        self._rules = Rules(text)
+        self._refused: frozenset[str] = frozenset()
 
     def read(self) -> Node:
         """Return the tree of the whole text.
@@ -70,40 +73,9 @@ class Grammar:
             If the text is not an expression of the language.
         """
         node = self._expression(0)
-        if self._next.form is not Form.END:
-            raise self._unexpected(self._next, after_value=True)
+        if self._cursor.next.form is not Form.END:
+            raise self._cursor.unexpected(self._cursor.next, after_value=True)
         return node
-
-    @property
-    def _next(self) -> Token:
-        return self._tokens[self._position]
-
-    @property
-    def _second(self) -> Token:
-        return self._tokens[min(self._position + 1, len(self._tokens) - 1)]
-
-    def _take(self) -> Token:
-        token = self._next
-        self._position = min(self._position + 1, len(self._tokens) - 1)
-        return token
-
-    def _took(self, word: str) -> bool:
-        if self._next.word != word:
-            return False
-        self._take()
-        return True
-
-    def _expect(self, word: str, why: str) -> None:
-        if not self._took(word):
-            shown = word.upper() if word.isalpha() else f"'{word}'"
-            problem, fix = f"{shown} is missing here.", f"write {shown} here."
-            raise self._error(problem, why, fix)
-
-    def _error(self, problem: str, why: str, fix: str) -> ExpressionError:
-        return self._rules.error(self._next.at, problem, why, fix)
-
-    def _unexpected(self, token: Token, *, after_value: bool) -> ExpressionError:
-        return self._rules.error(token.at, *refusal(token, self._second, after_value=after_value))
 
     # ---------------------------------------------------------------- operators
 
@@ -111,7 +83,7 @@ class Grammar:
         """Read a value and all operators that bind at least as tightly as ``lowest``."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise self._too_deep(self._next.at)
+            raise self._too_deep(self._cursor.next.at)
         left = self._value(lowest)
         level_before = None
         while True:
@@ -129,16 +101,16 @@ class Grammar:
         return left
 
     def _operator(self) -> str:
-        word = self._next.word
-        if word == "not" and self._second.word in {"in", "between", "like"}:
-            return f"not {self._second.word}"
+        word = self._cursor.next.word
+        if word == "not" and self._cursor.second.word in {"in", "between", "like"}:
+            return f"not {self._cursor.second.word}"
         return "" if word == "not" else word
 
     def _operation(self, operator: str, left: Node) -> Node:
         """Read the operator and its right side."""
-        self._take()
+        self._cursor.take()
         if operator.startswith("not "):
-            self._take()
+            self._cursor.take()
             plain = self._condition(operator.removeprefix("not "), left)
             return self._rules.denial(plain, left.at)
         if operator in {"is", "in", "between", "like"}:
@@ -161,15 +133,15 @@ class Grammar:
         return self._between(left) if operator == "between" else self._like(left)
 
     def _is(self, left: Node) -> Node:
-        denied = self._took("not")
-        word = self._next.word
+        denied = self._cursor.took("not")
+        word = self._cursor.next.word
         if word not in {"null", "true", "false"}:
-            raise self._error(
+            raise self._cursor.error(
                 problem="IS must be followed by NULL, NOT NULL, TRUE or FALSE.",
                 why="Anything else is compared with =.",
                 fix="write IS NULL, or = and the value.",
             )
-        self._take()
+        self._cursor.take()
         if word == "null":
             plain: Node = IsMissing(left, kind=Type.BOOLEAN, at=left.at)
         else:
@@ -177,16 +149,16 @@ class Grammar:
         return self._rules.denial(plain, left.at) if denied else plain
 
     def _in(self, left: Node) -> Node:
-        self._expect("(", "IN is followed by a list of values in brackets.")
+        self._cursor.expect("(", "IN is followed by a list of values in brackets.")
         choices = [self._expression(0)]
-        while self._took(","):
+        while self._cursor.took(","):
             choices.append(self._expression(0))
         self._close()
         return self._rules.membership(left, choices)
 
     def _between(self, left: Node) -> Node:
         low = self._expression(LEVELS["between"] + 1)
-        self._expect("and", "BETWEEN has two ends, with AND between them.")
+        self._cursor.expect("and", "BETWEEN has two ends, with AND between them.")
         high = self._expression(LEVELS["between"] + 1)
         return self._rules.between(left, low, high)
 
@@ -196,9 +168,9 @@ class Grammar:
     # ------------------------------------------------------------------- values
 
     def _value(self, lowest: int) -> Node:
-        token = self._next
+        token = self._cursor.next
         if token.word == "(":
-            self._take()
+            self._cursor.take()
             node = self._expression(0)
             self._close()
             return node
@@ -207,27 +179,27 @@ class Grammar:
         if token.word == "-":
             return self._minus()
         if token.form is Form.NUMBER:
-            return self._number(self._take(), token.at)
+            return self._number(self._cursor.take(), token.at)
         if token.form is Form.TEXT:
-            return Literal(self._take().text, kind=Type.TEXT, at=token.at)
+            return Literal(self._cursor.take().text, kind=Type.TEXT, at=token.at)
         if token.form in {Form.WORD, Form.NAME}:
             return self._word()
-        raise self._unexpected(token, after_value=False)
+        raise self._cursor.unexpected(token, after_value=False)
 
     def _not(self, lowest: int) -> Node:
         if lowest > LEVELS["not"]:
-            raise self._error(
+            raise self._cursor.error(
                 problem="NOT cannot stand here without brackets.",
                 why="It would not be clear how far it reaches.",
                 fix="put brackets around it: a = (not b).",
             )
-        at = self._take().at
+        at = self._cursor.take().at
         return self._rules.denial(self._expression(LEVELS["not"]), at)
 
     def _minus(self) -> Node:
-        at = self._take().at
-        if self._next.form is Form.NUMBER:
-            return self._number(self._take(), at, sign="-")
+        at = self._cursor.take().at
+        if self._cursor.next.form is Form.NUMBER:
+            return self._number(self._cursor.take(), at, sign="-")
         return self._rules.negative(self._expression(LEVELS["negative"]), at)
 
     def _number(self, token: Token, at: int, sign: str = "") -> Node:
@@ -244,63 +216,74 @@ class Grammar:
         return Literal(value, kind=Type.NUMBER, at=at)
 
     def _word(self) -> Node:
-        token = self._next
-        if token.word in {"date", "timestamp"} and self._second.form is Form.TEXT:
-            self._take()
-            text = self._take()
+        token = self._cursor.next
+        if token.word in {"date", "timestamp"} and self._cursor.second.form is Form.TEXT:
+            self._cursor.take()
+            text = self._cursor.take()
             return self._rules.time(text.text, text.at)
         if token.word in {"null", "true", "false"}:
-            self._take()
+            self._cursor.take()
             if token.word == "null":
                 return Literal(None, kind=Type.UNKNOWN, at=token.at)
             return Literal(token.word == "true", kind=Type.BOOLEAN, at=token.at)
         if token.word in KEYWORDS:
-            raise self._unexpected(token, after_value=False)
-        if self._second.word == "(" and token.form is Form.WORD:
+            raise self._cursor.unexpected(token, after_value=False)
+        if self._cursor.second.word == "(" and token.form is Form.WORD:
             return self._call()
         return self._column()
 
     def _call(self) -> Node:
-        token = self._next
+        token = self._cursor.next
         function = self._functions.get(token.word)
         if function is None:
             raise self._unknown_function(token)
-        self._take()
-        self._take()
+        self._cursor.take()
+        self._cursor.take()
+        if isinstance(function, Lookup):
+            reader = LookupReader(self._cursor, self._rules, self._schema, self._where)
+            return reader.read(token, function)
         arguments: list[Node] = []
-        if self._next.word != ")":
+        if self._cursor.next.word != ")":
             arguments.append(self._expression(0))
-            while self._took(","):
+            while self._cursor.took(","):
                 arguments.append(self._expression(0))
         self._close()
         return self._rules.call(token.word, function, arguments, token.at)
 
+    def _where(self, schema: Schema) -> Node:
+        """Read a condition over the columns of what a lookup looks at."""
+        outside = self._schema, self._functions
+        self._schema, self._functions, self._refused = schema, NONE, frozenset(self._functions)
+        node = self._expression(0)
+        (self._schema, self._functions), self._refused = outside, frozenset()
+        return node
+
     def _column(self) -> Node:
-        token = self._next
+        token = self._cursor.next
         kind = self._schema.get(token.text)
         if kind is None:
             raise self._unknown_column(token)
         if kind == Type.UNKNOWN:
-            raise self._error(
+            raise self._cursor.error(
                 problem=f"Column '{token.text}' is of a type that expressions cannot use.",
                 why="They work on numbers, text, times and true/false.",
                 fix="take a part of it into a column of its own first.",
             )
-        self._take()
+        self._cursor.take()
         return Column(token.text, kind=Type(kind), at=token.at)
 
     # ------------------------------------------------------------------- errors
 
     def _close(self) -> None:
-        if self._took(")"):
+        if self._cursor.took(")"):
             return
-        if self._next.form is Form.END:
-            self._expect(")", "A bracket that was opened is not closed.")
-        raise self._unexpected(self._next, after_value=True)
+        if self._cursor.next.form is Form.END:
+            self._cursor.expect(")", "A bracket that was opened is not closed.")
+        raise self._cursor.unexpected(self._cursor.next, after_value=True)
 
     def _chained(self) -> ExpressionError:
-        written = self._next.text.upper()
-        return self._error(
+        written = self._cursor.next.text.upper()
+        return self._cursor.error(
             f"'{written}' cannot follow another comparison.",
             "a < b < c would compare true or false with c.",
             "write a < b and b < c, or use brackets.",
@@ -315,26 +298,30 @@ class Grammar:
         )
 
     def _unknown_function(self, token: Token) -> ExpressionError:
-        special = refusal_of_word(token, self._second)
+        special = refusal_of_word(token, self._cursor.second)
         if special is not None:
-            return self._error(*special)
+            return self._cursor.error(*special)
+        if token.word in self._refused:
+            why = "It looks at one row at a time, and a call looks at many."
+            fix = f"join the two conditions with and, outside the brackets of {token.word}(…)."
+            return self._cursor.error("Calls are not part of 'where'.", why, fix)
         if self._functions:
             why = f"These functions can be called: {', '.join(sorted(self._functions))}."
             fix = suggestion(token.word, self._functions)
         else:
             why = "The language has operators, but no functions here."
             fix = "use + - * / %, comparisons and LIKE, or compute the column before."
-        return self._error(f"'{token.text}' is not a function that can be called.", why, fix)
+        return self._cursor.error(f"'{token.text}' is not a function that can be called.", why, fix)
 
     def _unknown_column(self, token: Token) -> ExpressionError:
-        special = refusal_of_word(token, self._second)
+        special = refusal_of_word(token, self._cursor.second)
         if special is not None:
-            return self._error(*special)
+            return self._cursor.error(*special)
         usable = [name for name, kind in self._schema.items() if kind != Type.UNKNOWN]
         fix = suggestion(token.text, usable)
         if token.form is Form.NAME or nearest(token.text, usable) is None:
             fix = f"{fix} Text goes in single quotes: {quoted(token.text)}."
-        return self._error(
+        return self._cursor.error(
             f"There is no column '{token.text}'.",
             "An expression can use only the columns of its table, written as they are there.",
             fix,

@@ -16,9 +16,11 @@ import ibis
 import ibis.expr.types as ir
 
 from mlmarket.errors import suggestion
+from mlmarket.expressions.canonical import written
 from mlmarket.expressions.dialects import engine_of, in_code_order, rest
 from mlmarket.expressions.errors import ExpressionError
 from mlmarket.expressions.kinds import IN_WORDS, Type, kind_of
+from mlmarket.expressions.lookups import key_of
 from mlmarket.expressions.nodes import (
     AllOf,
     AnyOf,
@@ -30,6 +32,7 @@ from mlmarket.expressions.nodes import (
     Concatenation,
     IsMissing,
     IsTruth,
+    Known,
     Like,
     Literal,
     Membership,
@@ -158,6 +161,25 @@ def _clean(value: ir.Value) -> ir.Value:
 def _finite(value: ir.Value) -> ir.Value:
     # NaN is above all numbers in SQL and beside them in IEEE 754: false either way.
     return (value.abs() <= _constant(_LARGEST)).ifelse(value, ibis.null(value.type()))
+
+
+@_value.register(Known)
+def _(node: Known, target: Target) -> ir.Value:
+    return _clean(_found(node, target))
+
+
+def _found(node: Known, target: Target) -> ir.Value:
+    text, table = written(node), target.table
+    key = key_of(text)
+    if key not in (table if isinstance(table, Mapping) else table.columns):
+        raise ExpressionError(
+            problem=f"The table has no column with the answer to {text}.",
+            why="What is asked in a call is found before the expression is computed.",
+            fix=f"find the answers to the expression's calls first, under their keys: {key!r}.",
+            text=target.text,
+            at=node.at,
+        )
+    return table[key]
 
 
 @_value.register(Call)

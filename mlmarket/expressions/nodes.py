@@ -25,6 +25,7 @@ __all__ = [
     "Concatenation",
     "IsMissing",
     "IsTruth",
+    "Known",
     "Like",
     "Literal",
     "Membership",
@@ -99,6 +100,20 @@ class Call(Node):
     def children(self) -> tuple[Node, ...]:
         """The arguments."""
         return self.arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Node):
+    """A call whose value was found before and stands in a column named after it.
+
+    ``where`` is over other columns than the expression, so it is not among the children.
+    """
+
+    name: str
+    subject: str
+    options: tuple[tuple[str, str], ...]
+    where: Node | None
+    names_column: bool
 
 
 @dataclass(frozen=True, slots=True)

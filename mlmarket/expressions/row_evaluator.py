@@ -12,9 +12,11 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from mlmarket.expressions.canonical import written
 from mlmarket.expressions.errors import ExpressionError
 from mlmarket.expressions.kinds import IN_WORDS, Type
 from mlmarket.expressions.like import matches
+from mlmarket.expressions.lookups import key_of
 from mlmarket.expressions.nodes import (
     AllOf,
     AnyOf,
@@ -26,6 +28,7 @@ from mlmarket.expressions.nodes import (
     Concatenation,
     IsMissing,
     IsTruth,
+    Known,
     Like,
     Literal,
     Membership,
@@ -84,14 +87,33 @@ def _(node: Literal, _row: Row) -> object:
 
 @evaluate.register(Column)
 def _(node: Column, row: Row) -> object:
-    value = row.cells.get(node.name)
+    return _read(node, node.name, row)
+
+
+@evaluate.register(Known)
+def _(node: Known, row: Row) -> object:
+    text = written(node)
+    key = key_of(text)
+    if key not in row.cells:
+        raise ExpressionError(
+            problem=f"The row has no answer to {text}.",
+            why="What is asked in a call is found before the expression is computed.",
+            fix=f"find the answers to the expression's calls first, under their keys: {key!r}.",
+            text=row.text,
+            at=node.at,
+        )
+    return _read(node, key, row)
+
+
+def _read(node: Node, name: str, row: Row) -> object:
+    value = row.cells.get(name)
     if value is None or value is pd.NaT or value is pd.NA:
         return None
     try:
         return _READERS[node.kind](value)
     except TypeError as error:
         raise ExpressionError(
-            problem=f"Column '{node.name}' is {IN_WORDS[node.kind]}, "
+            problem=f"Column '{name}' is {IN_WORDS[node.kind]}, "
             f"but the row holds a value of type {type(value).__name__}.",
             why="Values are never turned from one kind into another unasked.",
             fix="give the row the types of the table that the expression was checked against.",

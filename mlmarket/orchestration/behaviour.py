@@ -18,9 +18,11 @@ from mlmarket.expressions import Type, schema_of
 __all__ = [
     "ADDRESSES",
     "Behaviour",
+    "activity_known",
     "consents_known",
     "contacts_known",
-    "goals_reached",
+    "latest_consents",
+    "messages_known",
     "one_row_each",
     "setbacks_known",
 ]
@@ -120,7 +122,7 @@ def _latest(contacts: ir.Table) -> ir.Table:
 def consents_known(
     events: Behaviour, now: datetime, *, channels: Sequence[str], topics: Sequence[str]
 ) -> pa.Table:
-    """Return the latest grant and the latest refusal of each person, channel and topic.
+    """Return the latest grant and refusal of each person, channel, topic and legal basis.
 
     Whatever is not a clear grant counts as a refusal: ``granted`` missing, or a refusal without
     its time (which counts as new) or its channel (which counts for each). A grant without its
@@ -141,15 +143,39 @@ def consents_known(
     -------
     pyarrow.Table
         contact_id, channel (empty for a refusal of each), topic (empty for every topic),
-        granted_at, refused_at.
+        legal_basis (``consent`` where there is none), granted_at, refused_at.
     """
     if not events.has("consents"):
         return _CONSENTS.empty_table()
-    table = events.table("consents")
+    latest = latest_consents(events.table("consents"), now, channels=channels, topics=topics)
+    return latest.to_pyarrow().cast(_CONSENTS)
+
+
+def latest_consents(
+    table: ir.Table, now: datetime, *, channels: Sequence[str], topics: Sequence[str]
+) -> ir.Table:
+    """Compute :func:`consents_known` of one table of consents.
+
+    Parameters
+    ----------
+    table : ibis.expr.types.Table
+        With the columns of ``consents``.
+    now : datetime
+        UTC without a zone.
+    channels, topics : sequence of str
+        What matters, in small letters.
+
+    Returns
+    -------
+    ibis.expr.types.Table
+        Not yet computed.
+    """
+    basis = _word(table, "legal_basis").replace(" ", "_").replace("-", "_")
     consents = table.select(
         contact_id=table["contact_id"].cast("string"),
         channel=_word(table, "channel"),
         topic=_word(table, "topic"),
+        legal_basis=basis.nullif("").fill_null("consent"),
         is_grant=table["granted"].cast("boolean").fill_null(False),  # noqa: FBT003
         changed_at=table["changed_at"].cast("timestamp(6)"),
     )
@@ -162,11 +188,41 @@ def consents_known(
         ~is_grant | consents["changed_at"].notnull(),
     )
     dated = consents.mutate(changed_at=consents["changed_at"].fill_null(_at(now)))
-    latest = dated.group_by("contact_id", "channel", "topic").agg(
+    return dated.group_by("contact_id", "channel", "topic", "legal_basis").agg(
         granted_at=dated["changed_at"].max(where=dated["is_grant"]),
         refused_at=dated["changed_at"].max(where=~dated["is_grant"]),
     )
-    return latest.to_pyarrow().cast(_CONSENTS)
+
+
+def messages_known(events: Behaviour, now: datetime, *, since: datetime) -> pa.Table:
+    """Return the messages that people were sent.
+
+    Parameters
+    ----------
+    events : Behaviour
+        The source; without the table, nothing was sent.
+    now : datetime
+        UTC without a zone.
+    since : datetime
+        Only what was sent after this moment.
+
+    Returns
+    -------
+    pyarrow.Table
+        message_id, contact_id, channel, topic (small letters, empty where missing), sent_at.
+    """
+    if not events.has("messages"):
+        return _MESSAGES.empty_table()
+    table = events.table("messages")
+    sent = table.select(
+        message_id=table["message_id"].cast("string"),
+        contact_id=table["contact_id"].cast("string"),
+        channel=_word(table, "channel"),
+        topic=_word(table, "topic"),
+        sent_at=table["sent_at"].cast("timestamp(6)"),
+    )
+    sent = sent.filter(sent["sent_at"] <= _at(now), sent["sent_at"] > _at(since))
+    return sent.to_pyarrow().cast(_MESSAGES)
 
 
 def setbacks_known(events: Behaviour, now: datetime) -> pa.Table:
@@ -211,35 +267,34 @@ def setbacks_known(events: Behaviour, now: datetime) -> pa.Table:
     return last.to_pyarrow().cast(_LAST_SETBACKS)
 
 
-def goals_reached(
-    events: Behaviour, now: datetime, *, types: Sequence[str], since: datetime
-) -> pa.Table:
-    """Return when people did one of several things.
+def activity_known(
+    events: Behaviour, types: Sequence[str], *, since: datetime, now: datetime
+) -> ir.Table:
+    """Return what people did after one moment, as far as it is known at another.
 
     Parameters
     ----------
     events : Behaviour
         The source.
-    now : datetime
-        UTC without a zone.
     types : sequence of str
         Types of behaviour.
     since : datetime
-        Only what happened after this moment.
+        Only what happened after this moment; UTC without a zone.
+    now : datetime
+        Only what happened, and arrived, up to this moment; UTC without a zone.
 
     Returns
     -------
-    pyarrow.Table
-        contact_id, type, occurred_at; no row twice.
+    ibis.expr.types.Table
+        Not yet computed: the columns of ``Market.activity``, ids as text; ``known_at`` is when a
+        row had both happened and arrived.
     """
     activity = _known(events.activity(*types), now)
     activity = activity.filter(activity["type"].isin(types), activity["occurred_at"] > _at(since))
-    done = activity.select(
-        contact_id=activity["contact_id"].cast("string"),
-        type=activity["type"],
-        occurred_at=activity["occurred_at"].cast("timestamp(6)"),
-    )
-    return done.distinct().to_pyarrow().cast(_GOALS)
+    texts = _texts(activity, "contact_id", "item_id", "row_id")
+    occurred = texts["occurred_at"].cast("timestamp(6)")
+    arrived = texts["available_at"].cast("timestamp(6)").fill_null(occurred)
+    return texts.mutate(occurred_at=occurred, known_at=ibis.greatest(occurred, arrived))
 
 
 _CONSENTS: Final = pa.schema(
@@ -247,8 +302,15 @@ _CONSENTS: Final = pa.schema(
         "contact_id": pa.string(),
         "channel": pa.string(),
         "topic": pa.string(),
+        "legal_basis": pa.string(),
         "granted_at": pa.timestamp("us"),
         "refused_at": pa.timestamp("us"),
+    }
+)
+_MESSAGES: Final = pa.schema(
+    {
+        **dict.fromkeys(("message_id", "contact_id", "channel", "topic"), pa.string()),
+        "sent_at": pa.timestamp("us"),
     }
 )
 _LAST_SETBACKS: Final = pa.schema(
@@ -258,11 +320,6 @@ _LAST_SETBACKS: Final = pa.schema(
         **dict.fromkeys(_SETBACKS, pa.timestamp("us")),
     }
 )
-_GOALS: Final = pa.schema(
-    {"contact_id": pa.string(), "type": pa.string(), "occurred_at": pa.timestamp("us")}
-)
-
-
 def _at(moment: datetime) -> ir.TimestampScalar:
     return ibis.literal(moment, type="timestamp(6)")
 

@@ -13,6 +13,7 @@ from mlmarket.orchestration.documents import Name, Share, StrictModel, Text
 from mlmarket.orchestration.journeys.journey import Journey, load_journey
 from mlmarket.orchestration.policy import Policy, load_policy
 from mlmarket.orchestration.segments.definition import Segment, load_segments
+from mlmarket.orchestration.segments.ordering import in_order
 
 __all__ = ["Holdout", "Playbook", "load_playbook"]
 
@@ -56,6 +57,7 @@ class Playbook(StrictModel):
     def _fits_together(self) -> Self:
         _refuse_twice("segments", [segment.name for segment in self.segments])
         _refuse_twice("journeys", [journey.journey for journey in self.journeys])
+        in_order(self.segments)
         names = {segment.name for segment in self.segments}
         for journey in self.journeys:
             if journey.entry.segment is not None and journey.entry.segment not in names:

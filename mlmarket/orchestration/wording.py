@@ -16,7 +16,16 @@ import ibis.expr.types as ir
 from mlmarket.errors import suggestion
 from mlmarket.orchestration.documents import refuse
 
-__all__ = ["FORMATS", "Clause", "Placeholder", "clauses_of", "filled"]
+__all__ = [
+    "FORMATS",
+    "Clause",
+    "Placeholder",
+    "as_text",
+    "clauses_of",
+    "columns_of",
+    "filled",
+    "written",
+]
 
 FORMATS: Final = ("percent", "number", "date", "text")
 """How a value may be written: 43%, 12.5, 2026-03-01, or as it is."""
@@ -99,15 +108,54 @@ def filled(template: str | None, table: ir.Table, *, otherwise: str) -> ir.Strin
     ibis.expr.types.StringValue
         Never missing.
     """
+    text = written(template, table)
+    return ibis.literal(otherwise) if text is None else text.fill_null(otherwise)
+
+
+def written(template: str | None, table: ir.Table) -> ir.StringValue | None:
+    """Compile a template into a text column, as :func:`filled` does.
+
+    Parameters
+    ----------
+    template : str or None
+        The template of a segment.
+    table : ibis.expr.types.Table
+        A row a person; a column that it lacks counts as missing for everyone.
+
+    Returns
+    -------
+    ibis.expr.types.StringValue or None
+        Missing where no clause can be filled; None where that is so for everyone.
+    """
     clauses = [
-        _joined([_written(part, table) for part in clause])
+        _joined([as_text(part, table) for part in clause])
         for clause in clauses_of(template)
         if all(isinstance(part, str) or part.column in table.columns for part in clause)
     ]
-    if not clauses:
-        return ibis.literal(otherwise)
     # The join skips missing clauses, so it is empty where all of them are.
-    return ibis.literal("; ").join(clauses).nullif("").fill_null(otherwise)
+    return ibis.literal("; ").join(clauses).nullif("") if clauses else None
+
+
+def columns_of(template: str | None) -> tuple[str, ...]:
+    """Return the columns that a template names, each once.
+
+    Parameters
+    ----------
+    template : str or None
+        The template of a segment.
+
+    Returns
+    -------
+    tuple of str
+        In the order of the text.
+
+    Examples
+    --------
+    >>> columns_of("{risk:percent} risk; from {country}")
+    ('risk', 'country')
+    """
+    parts = (part for clause in clauses_of(template) for part in clause)
+    return tuple(dict.fromkeys(part.column for part in parts if isinstance(part, Placeholder)))
 
 
 def _joined(parts: Sequence[ir.StringValue]) -> ir.StringValue:
@@ -117,7 +165,21 @@ def _joined(parts: Sequence[ir.StringValue]) -> ir.StringValue:
     return whole
 
 
-def _written(part: str | Placeholder, table: ir.Table) -> ir.StringValue:
+def as_text(part: str | Placeholder, table: ir.Table) -> ir.StringValue:
+    """Return a part of a clause as text.
+
+    Parameters
+    ----------
+    part : str or Placeholder
+        Plain text, or a column that the table has.
+    table : ibis.expr.types.Table
+        A row a person.
+
+    Returns
+    -------
+    ibis.expr.types.StringValue
+        Missing where the value is.
+    """
     if isinstance(part, str):
         return ibis.literal(part)
     value = _known(table[part.column])

@@ -140,11 +140,16 @@ def playbook(
     return Playbook(segments=tuple(segments), journeys=chosen, holdout=Holdout(share=share))
 
 
+def released(book: Playbook, day: float = -1) -> State:
+    """Return a state in which all journeys of a playbook are approved."""
+    return State().under(book).approving(by="ana", at=when(day))
+
+
 def nights(
     book: Playbook, shop: Shop, predictions: pa.Table, days: Iterable[float]
 ) -> tuple[State, list[Decisions]]:
     """Run one tick on each day; return the last state and all decisions."""
-    state, made = State().under(book), []
+    state, made = released(book), []
     for day in days:
         decided = tick(state, predictions, shop, now=when(day))
         state = state.after(decided)
@@ -170,7 +175,15 @@ def outcomes(made: Iterable[Decisions], name: str) -> list[tuple[str, str, tuple
     return found
 
 
-TABLES = ("memberships", "changes", "skipped", "enrolments", "decisions", "outbox")
+TABLES = (
+    "memberships",
+    "changes",
+    "skipped",
+    "enrolments",
+    "decisions",
+    "outbox",
+    "cancelled",
+)
 
 
 def content(decided: Decisions) -> dict[str, bytes]:
@@ -198,6 +211,7 @@ class Kit:
     message = staticmethod(message)
     journey = staticmethod(journey)
     playbook = staticmethod(playbook)
+    released = staticmethod(released)
     nights = staticmethod(nights)
     sent = staticmethod(sent)
     outcomes = staticmethod(outcomes)

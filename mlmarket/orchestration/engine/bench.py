@@ -5,9 +5,12 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 import ibis
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
-__all__ = ["Bench", "open_bench"]
+__all__ = ["Bench", "brought", "open_bench"]
 
 Bench: TypeAlias = Backend
 """A database of one tick's own, in memory."""
@@ -27,3 +30,22 @@ def open_bench() -> Iterator[Bench]:
         yield bench
     finally:
         bench.disconnect()
+
+
+def brought(table: ir.Table, bench: Bench) -> pa.Table:
+    """Return the rows of a table, wherever it lies.
+
+    Parameters
+    ----------
+    table : ibis.expr.types.Table
+        In memory or in any database, cut down to what is needed.
+    bench : Bench
+        Where to compute what is only in memory.
+
+    Returns
+    -------
+    pyarrow.Table
+        All rows, to be joined with those of the bench.
+    """
+    sources = table.op().find((ops.DatabaseTable, ops.SQLQueryResult))
+    return (sources[0].source if sources else bench).to_pyarrow(table)

@@ -2,281 +2,322 @@
 
 A journey is walked by position, not by person: all people who stand at the same step of the same
 version are decided together. Waits begin when the step before them is done, so a missed night
-never lets two messages of one person fall together.
+never lets two messages of one person fall together; a pass comes to each step at most once a tick.
 
+People stop at a message until arbitration has weighed all messages of the tick; then they walk on.
 People in a holdout walk the same way. Where nothing but the holdout speaks against a message it
-is *withheld* and they move on, as those who were sent it do; for any other reason they are held
-at the step like everybody else. So both groups stay comparable.
+is *withheld* and they move on, as those who were sent it do.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
-import ibis
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from mlmarket.orchestration.arbitration.gates import Bits, Gatekeeper, Reason, named, read_names
-from mlmarket.orchestration.engine.bench import Bench
-from mlmarket.orchestration.journeys.journey import Journey, Message, WaitStep
-from mlmarket.orchestration.tables import DECISIONS, ENROLMENTS, canonical
+from mlmarket.orchestration.arbitration.reasons import Reason
+from mlmarket.orchestration.engine.endings import Endings
+from mlmarket.orchestration.engine.log import Log
+from mlmarket.orchestration.engine.outbox import Outbox
+from mlmarket.orchestration.engine.passes import Passes
+from mlmarket.orchestration.engine.waits import Waits
+from mlmarket.orchestration.engine.ways import Ways
+from mlmarket.orchestration.journeys.actions import Audience, Message, Start
+from mlmarket.orchestration.journeys.flow import Branch, Split, Wait
+from mlmarket.orchestration.journeys.nodes import Node
 
-__all__ = ["Sent", "Walk"]
+__all__ = ["Asked", "Means", "Starting", "Walk"]
 
-Rows = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
 Times = npt.NDArray[np.datetime64]
 
-_NEVER: Final = np.datetime64("NaT", "us")
-_FIXED: Final = ("enrolment_id", "journey", "version", "contact_id", "holdout")
+_NEXT: Final = np.timedelta64(1, "us")
+"""After this tick and before any other."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """One message of one version and the rows of the walk that it goes to."""
-
-    rows: Rows
-    version: str
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class _Decided:
-    rows: Rows
-    step: str
-    outcome: str
-    reasons: Bits
-    due: Times
-
-
-class Walk:
-    """The enrolments that a tick follows, and what is decided about each.
+class Means:
+    """What a walk is done with.
 
     Parameters
     ----------
-    enrolments : pyarrow.Table
-        Rows of the enrolments table; active ones, and completed ones whose goal still counts.
-    now : datetime
-        UTC without a zone.
+    log : Log
+        Where decisions are written.
+    endings : Endings
+        Ends passes.
+    waits : Waits
+        Says when waits are over.
+    ways : Ways
+        Chooses between ways.
+    outbox : Outbox
+        Takes what is handed over.
     """
 
-    def __init__(self, enrolments: pa.Table, now: datetime) -> None:
-        table = enrolments.combine_chunks()
-        self.now = np.datetime64(now, "us")
-        self.fixed = table.select(_FIXED)
-        self.entered = _times(table["entered_at"])
-        self.expires = _times(table["expires_at"])
-        self.due = _times(table["due_at"])
-        self.ended = _times(table["ended_at"])
-        self.reached = _times(table["goal_at"])
-        self.position = np.array(table["position"].to_numpy(), dtype=np.int32)
-        self.status = np.array(table["status"].to_numpy(zero_copy_only=False), dtype=object)
-        self.held = _coded(table["held_for"], read_names)
-        self.held_out = _coded(table["holdout"], _holdout_bits)
-        self.sent: list[Sent] = []
-        self._changed = np.zeros(len(table), dtype=np.bool_)
-        self._decided: list[_Decided] = []
+    log: Log
+    endings: Endings
+    waits: Waits
+    ways: Ways
+    outbox: Outbox
 
-    def enter(self, rows: Rows) -> None:
-        """Record that the people of these rows have just come in."""
-        self._decide(rows, "entry", "entered", self.held_out[rows])
 
-    def reach_goals(self, goals: Times) -> None:
-        """End the journeys whose goal was reached after the entry and until the expiry.
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """A message of one version, and the passes that stand before it."""
 
-        Parameters
-        ----------
-        goals : ndarray of datetime64, shape (n,)
-            When the goal was first reached, NaT where it was not.
-        """
-        reached = (goals > self.entered) & (goals <= self.expires)
-        rows = np.flatnonzero(reached)
-        self.reached[rows] = goals[rows]
-        self._end(rows, "goal", "goal", self._none(rows))
+    place: int
+    node: Node
+    rows: Rows
 
-    def leave(self, rows: Rows, reason: Reason) -> None:
-        """End the active journeys of these rows before their last step."""
-        rows = rows[self.active[rows]]
-        self._end(rows, "exited", "exit", np.full(len(rows), int(reason), dtype=np.int64))
 
-    def expire(self) -> None:
-        """End the active journeys whose time is over."""
-        rows = np.flatnonzero(self.active & (self.expires <= self.now))
-        self._end(rows, "expired", "expired", self.held[rows])
+@dataclass(frozen=True, slots=True, eq=False)
+class Starting:
+    """A step that starts another journey, and the passes that came to it."""
 
-    @property
-    def active(self) -> Flags:
-        """Which rows are on their way."""
-        on_their_way: Flags = self.status == "active"
-        return on_their_way
+    node: Node
+    journey: str
+    rows: Rows
 
-    def ready(self) -> Rows:
-        """Return the rows that are on their way and whose next step is due."""
-        return np.flatnonzero(self.active & (self.due <= self.now))
 
-    def of_version(self, version: str) -> Flags:
-        """Return which rows are on a version of a journey."""
-        flags: Flags = pc.equal(self.fixed["version"], version).to_numpy()
-        return flags
+@dataclass(slots=True)
+class Walk:
+    """One tick's way through all journeys.
 
-    def advance(self, journey: Journey, gates: Gatekeeper) -> None:
-        """Take everybody on one version as far as they can get now.
+    Parameters
+    ----------
+    passes : Passes
+        Who walks.
+    means : Means
+        What it is done with.
+    asked : list of Asked
+        The messages that people have come to; filled by :meth:`advance`.
+    starting : list of Starting
+        The journeys to be started; filled by :meth:`advance`.
+    """
+
+    passes: Passes
+    means: Means
+    asked: list[Asked] = field(default_factory=list)
+    starting: list[Starting] = field(default_factory=list)
+    _walking: Flags = field(init=False)
+    _arriving: Flags = field(init=False)
+    _weighed: Flags = field(init=False)
+    _visited: dict[tuple[int, int], Rows] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        count = len(self.passes)
+        self._walking = np.zeros(count, dtype=np.bool_)
+        self._arriving = np.zeros(count, dtype=np.bool_)
+        self._weighed = np.zeros(count, dtype=np.bool_)
+
+    def begin(self, rows: Rows) -> None:
+        """Let rows walk from the step at which they stand.
 
         Parameters
         ----------
-        journey : Journey
-            The version.
-        gates : Gatekeeper
-            Who may be messaged.
+        rows : ndarray of int64
+            Passes whose next step is due, or that wait for something that may have happened.
         """
-        here = self.of_version(journey.version)
-        for position, step in enumerate(journey.steps):
-            rows = self._at(here, position)
-            if not len(rows):
-                continue
-            if isinstance(step, WaitStep):
-                self._wait(rows, step, journey.step_name(position))
-            else:
-                self._message(rows, step.message, journey.version, gates)
-        rows = self._at(here, len(journey.steps))
-        self._end(rows, "completed", "completed", self._none(rows))
+        self._walking[rows] = True
 
-    def _at(self, here: Flags, position: int) -> Rows:
-        return np.flatnonzero(
-            here & self.active & (self.position == position) & (self.due <= self.now)
+    def come_in(self, rows: Rows) -> None:
+        """Let new passes come to their first step, and walk on from there."""
+        self._arriving[rows] = True
+        self._walking[rows] = True
+
+    def stand(self, rows: Rows) -> None:
+        """Let new passes come to their first step, and no further in this tick."""
+        passes = self.passes
+        more = np.zeros(len(passes) - len(self._walking), dtype=np.bool_)
+        for name in ("_walking", "_arriving", "_weighed"):
+            setattr(self, name, np.concatenate([getattr(self, name), more]))
+        for place in np.unique(passes.version[rows]):
+            here = rows[passes.version[rows] == place]
+            node = passes.versions[place].nodes[0]
+            if isinstance(node.content, Wait):
+                self._begin_wait(place, node, here)
+
+    def advance(self) -> None:
+        """Take everybody who walks as far as they can get now."""
+        for place in np.unique(self.passes.version[self._walking]):
+            self._advance(int(place))
+
+    def _advance(self, place: int) -> None:
+        passes = self.passes
+        journey = passes.versions[place]
+        rows = np.flatnonzero(self._walking & (passes.version == place))
+        for _ in range(len(journey.nodes) + 1):
+            if not self._walking[rows].any():
+                return
+            for node in journey.nodes:
+                here = rows[self._walking[rows] & (passes.position[rows] == node.position)]
+                here = self._first_visits(place, node, here)
+                if len(here):
+                    self._do(place, node, here)
+            done = rows[self._walking[rows] & (passes.position[rows] >= len(journey.nodes))]
+            self._walking[done] = False
+            self.means.endings.complete(done)
+
+    def _first_visits(self, place: int, node: Node, rows: Rows) -> Rows:
+        """Stop those who have come to a step in this tick before; return the others."""
+        before = self._visited.get((place, node.position))
+        if before is not None and len(rows):
+            again = np.isin(rows, before)
+            self._stop(rows[again])
+            rows = rows[~again]
+        # Who leaves a wait has not come to it, and may come back to it.
+        coming = rows[self._arriving[rows]] if isinstance(node.content, Wait) else rows
+        self._visited[place, node.position] = (
+            coming if before is None else np.concatenate([before, coming])
         )
+        return rows
 
-    def _wait(self, rows: Rows, step: WaitStep, name: str) -> None:
-        self.due[rows] = self.now + np.timedelta64(step.wait)
-        self.position[rows] += 1
-        self._decide(rows, name, "wait", self._none(rows), due=self.due[rows])
+    def _stop(self, rows: Rows) -> None:
+        """Let rows come to the step where they stand at the next tick, not in this one."""
+        passes = self.passes
+        self._walking[rows] = False
+        passes.arrived[rows] = passes.now + _NEXT
+        passes.due[rows] = np.maximum(passes.due[rows], passes.now + _NEXT)
 
-    def _message(self, rows: Rows, message: Message, version: str, gates: Gatekeeper) -> None:
-        contacts = self.fixed["contact_id"].take(pa.array(rows)).combine_chunks()
-        against = gates.ask(contacts, message)
-        reasons = against | self.held_out[rows]
-        is_held = against != 0
-        news = is_held & (reasons != self.held[rows])
-        self._decide(rows[news], message.name, "suppressed", reasons[news])
-        self.held[rows[news]] = reasons[news]
-        for outcome, chosen in (
-            ("withheld", ~is_held & (reasons != 0)),
-            ("send", reasons == 0),
-        ):
-            passing = rows[chosen]
-            self._decide(passing, message.name, outcome, reasons[chosen])
-            self.position[passing] += 1
-            self.held[passing] = 0
-        self.sent.append(Sent(rows[reasons == 0], version, message))
+    def _do(self, place: int, node: Node, rows: Rows) -> None:
+        content = node.content
+        if isinstance(content, Message) or (isinstance(content, Audience) and content.add):
+            self._walking[rows] = False
+            self.asked.append(Asked(place, node, rows[~self._weighed[rows]]))
+        elif isinstance(content, Wait):
+            self._wait(place, node, rows)
+        elif isinstance(content, Branch):
+            self.means.ways.branch(node, content, rows, self.move)
+        elif isinstance(content, Split):
+            self.means.ways.split(place, node, content, rows, self.move)
+        elif isinstance(content, Start):
+            self.starting.append(Starting(node, content.journey, rows))
+            self.move(rows, node.next)
+        else:
+            self._act(place, node, rows)
 
-    def _end(self, rows: Rows, status: str, outcome: str, reasons: Bits) -> None:
-        self.status[rows] = status
-        self.ended[rows] = self.now
-        self.held[rows] = 0
-        self._decide(rows, "end", outcome, reasons)
+    def _wait(self, place: int, node: Node, rows: Rows) -> None:
+        coming = self._arriving[rows]
+        self._begin_wait(place, node, rows[coming])
+        stood = rows[~coming]
+        content = node.content
+        if isinstance(content, Wait) and content.until is not None:
+            way = self.means.ways.awaited(node, content.until, stood)
+            self._go_on(node, stood, way)
+        else:
+            self.move(stood, node.next)
 
-    def _none(self, rows: Rows) -> Bits:
-        return np.zeros(len(rows), dtype=np.int64)
-
-    def _decide(
-        self, rows: Rows, step: str, outcome: str, reasons: Bits, *, due: Times | None = None
-    ) -> None:
-        if not len(rows):
+    def _begin_wait(self, place: int, node: Node, rows: Rows) -> None:
+        if not len(rows) or not isinstance(node.content, Wait):
             return
-        self._changed[rows] = True
-        whens = np.full(len(rows), _NEVER) if due is None else due
-        self._decided.append(_Decided(rows, step, outcome, reasons.copy(), whens.copy()))
+        passes, journey = self.passes, self.passes.versions[place]
+        over = self.means.waits.over(node.content, journey, passes.person[rows], passes.clock[rows])
+        passes.due[rows] = over
+        self._walking[rows] = False
+        waiting = over > passes.now
+        if node.content.until is None:
+            self.means.log.decide(rows, node.name, "wait", due=over)
+            past = rows[~waiting & self._arriving[rows]]
+            self._walking[past] = True
+            self.move(past, node.next)
+            return
+        # What it waits for may hold already; an event has to come first.
+        way = self.means.ways.at_arrival(node, node.content.until, rows)
+        self.means.log.decide(rows[way < 0], node.name, "wait", due=over[way < 0])
+        self._walking[rows] = way >= 0
+        self._go_on(node, rows, way)
 
-    def table(self) -> pa.Table:
-        """Return all rows as an enrolments table, in the order they were given."""
-        content = {
-            **{name: self.fixed[name] for name in _FIXED},
-            "entered_at": self.entered,
-            "expires_at": self.expires,
-            "position": self.position,
-            "due_at": self.due,
-            "status": self.status,
-            "held_for": _named_column(self.held),
-            "ended_at": self.ended,
-            "goal_at": self.reached,
-        }
-        return pa.table(content).select(ENROLMENTS.names).cast(ENROLMENTS)
+    def _go_on(self, node: Node, rows: Rows, way: Rows) -> None:
+        """Take the sides of a wait; -1 stays."""
+        self._walking[rows[way < 0]] = False
+        for place, name in enumerate(node.way_names):
+            chosen = rows[way == place]
+            self.means.log.decide(chosen, node.name, "wait", way=name)
+            self.move(chosen, node.ways[place])
 
-    def changed(self) -> pa.Table:
-        """Return the enrolments that are new or have changed."""
-        return canonical("enrolments", self.table().filter(pa.array(self._changed)))
+    def _act(self, place: int, node: Node, rows: Rows) -> None:
+        passes, log = self.passes, self.means.log
+        lacks = self.means.outbox.lacking(node, rows)
+        missing = np.full(len(rows), int(Reason.MISSING_TOKEN))
+        self.hold(node, rows[lacks], missing[lacks])
+        rows = rows[~lacks]
+        held_out = passes.held_out[rows]
+        spared, told = rows[held_out != 0], rows[held_out == 0]
+        log.decide(spared, node.name, "withheld", reasons=passes.held_out[spared])
+        log.decide(told, node.name, "act")
+        self.means.outbox.put(place, node, told)
+        self.move(rows, node.next)
 
-    def decisions(self, tick_id: str, bench: Bench) -> pa.Table:
-        """Return the decisions of the tick.
+    def hold(
+        self,
+        node: Node,
+        rows: Rows,
+        reasons: Rows,
+        *,
+        fate: str = "hold",
+        winner: pa.Array | None = None,
+    ) -> None:
+        """Keep rows at a step; write down only reasons that have changed.
 
         Parameters
         ----------
-        tick_id : str
-            The tick.
-        bench : Bench
-            Where to compute.
-
-        Returns
-        -------
-        pyarrow.Table
-            With an id each: the SHA-256 of ``tick_id|enrolment_id|step|outcome``.
+        node : Node
+            The step.
+        rows : ndarray of int64, shape (n,)
+            Who stays.
+        reasons : ndarray of int64, shape (n,)
+            Why.
+        fate : str, default 'hold'
+            What becomes of the message.
+        winner : pyarrow.Array of string, shape (n,), optional
+            What went first.
         """
-        pieces = [self._piece(decided) for decided in self._decided]
-        rows = ibis.memtable(pa.concat_tables([_WITHOUT_IDS.empty_table(), *pieces]))
-        key = f"{tick_id}|" + rows["enrolment_id"] + "|" + rows["step"] + "|" + rows["outcome"]
-        now = ibis.literal(self.now.item(), type="timestamp(6)")
-        with_ids = rows.mutate(
-            decision_id=key.hexdigest("sha256"), tick_id=ibis.literal(tick_id), decided_at=now
+        passes = self.passes
+        self._walking[rows] = False
+        news = passes.held[rows] != reasons
+        self.means.log.decide(
+            rows[news],
+            node.name,
+            "suppressed",
+            reasons=reasons[news],
+            fate=fate,
+            due=passes.due[rows[news]] if fate == "defer" else None,
+            winner=None if winner is None else winner.filter(pa.array(news)),
         )
-        return canonical("decisions", bench.to_pyarrow(with_ids))
+        passes.held[rows[news]] = reasons[news]
 
-    def _piece(self, decided: _Decided) -> pa.Table:
-        whom = self.fixed.take(decided.rows)
-        count = len(decided.rows)
-        content = {
-            **{name: whom[name] for name in ("enrolment_id", "contact_id", "journey", "version")},
-            "step": pa.repeat(decided.step, count),
-            "outcome": pa.repeat(decided.outcome, count),
-            "reasons": _listed(decided.reasons),
-            "due_at": decided.due,
-        }
-        return pa.table(content).select(_WITHOUT_IDS.names).cast(_WITHOUT_IDS)
+    def move(self, rows: Rows, position: int) -> None:
+        """Bring rows to another step, where they go on walking."""
+        passes = self.passes
+        passes.position[rows] = position
+        passes.arrived[rows] = passes.now
+        passes.due[rows] = np.maximum(passes.now, passes.clock[rows])
+        passes.held[rows] = 0
+        passes.changed[rows] = True
+        self._arriving[rows] = True
 
+    def resume(self, rows: Rows, node: Node, clock: Times | None = None) -> None:
+        """Let rows go on behind a message that has been decided.
 
-_WITHOUT_IDS: Final = pa.schema(
-    [field for field in DECISIONS if field.name not in {"decision_id", "tick_id", "decided_at"}]
-)
+        Parameters
+        ----------
+        rows : ndarray of int64, shape (n,)
+            Who.
+        node : Node
+            The message.
+        clock : ndarray of datetime64[us], shape (n,), optional
+            When it goes out: a wait behind it begins then.
+        """
+        if clock is not None:
+            self.passes.clock[rows] = clock
+        self._weighed[rows] = True
+        self.move(rows, node.next)
+        self._walking[rows] = True
 
-
-def _times(column: pa.ChunkedArray) -> Times:
-    # A copy: Arrow's memory may not be written to.
-    return np.array(column.to_numpy(), dtype="datetime64[us]")
-
-
-def _coded(column: pa.ChunkedArray, code: Callable[[str | None], int]) -> Bits:
-    """Return a number for each text, asking ``code`` once for each different one."""
-    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
-    codes = np.array([code(text) for text in encoded.dictionary.to_pylist()], dtype=np.int64)
-    places = encoded.indices.to_numpy()
-    return codes[places] if len(places) else np.zeros(0, dtype=np.int64)
-
-
-def _holdout_bits(names: str | None) -> int:
-    kinds = [] if names is None else names.split(", ")
-    return sum(Reason[f"{kind.upper()}_HOLDOUT"] for kind in kinds)
-
-
-def _named_column(bits: Bits) -> pa.Array:
-    different, places = np.unique(bits, return_inverse=True)
-    names = [", ".join(named(int(one))) or None for one in different]
-    return pa.array(names, type=pa.string()).take(pa.array(places))
-
-
-def _listed(bits: Bits) -> pa.Array:
-    different, places = np.unique(bits, return_inverse=True)
-    lists = [named(int(one)) for one in different]
-    return pa.array(lists, type=pa.list_(pa.string())).take(pa.array(places))
+    def candidates(self) -> Sequence[Asked]:
+        """Return the messages to be weighed, in the order of versions and steps; forget them."""
+        asked, self.asked = self.asked, []
+        found = [one for one in asked if len(one.rows)]
+        return sorted(found, key=lambda one: (one.place, one.node.position))

@@ -30,8 +30,13 @@ def test_an_outbox_row_says_all_that_a_mailer_needs(kit, one_shop):
     _, made = kit.nights(kit.playbook(), one_shop(), kit.scores(ana=0.9), [0, 1])
     (row,) = made[-1].outbox.to_pylist()
     assert len(row.pop("idempotency_key")) == 64
-    assert len(row.pop("enrolment_id")) == 64
+    assert len(row.pop("enrolment_id")) == 32
     assert row == {
+        "kind": "message",
+        "legal_basis": "consent",
+        "transactional": False,
+        "payload": "{}",
+        "priority": 50,
         "contact_id": "ana",
         "external_id": "x-ana",
         "email": "ana@example.com",
@@ -55,8 +60,8 @@ def test_nights_that_were_missed_never_let_two_messages_fall_together(kit, one_s
 def test_a_member_who_came_while_no_tick_ran_still_enters(kit, one_shop):
     book = kit.playbook()
     alone = book.model_copy(update={"journeys": ()})
-    first = tick(State().under(alone), kit.scores(ana=0.9), one_shop(), now=kit.when(0))
-    state = State().after(first).under(book)
+    first = tick(kit.released(alone), kit.scores(ana=0.9), one_shop(), now=kit.when(0))
+    state = State().after(first).under(book).approving(by="ana", at=kit.when(0.5))
     later = tick(state, kit.scores(ana=0.9), one_shop(), now=kit.when(1))
     assert later.changes.num_rows == 0
     assert kit.outcomes([later], "ana")[0] == ("entry", "entered", ())
@@ -236,7 +241,7 @@ def test_predictions_about_people_who_are_not_contacts_are_not_used(kit, one_sho
 
 def test_without_predictions_nothing_happens(kit, one_shop):
     state, made = kit.nights(kit.playbook(), one_shop(), kit.scores(), range(3))
-    assert made[-1].counts() == {"members": 0, "changes": 0, "outbox": 0}
+    assert made[-1].counts() == {"members": 0, "changes": 0, "outbox": 0, "cancelled": 0}
     assert state.enrolments.num_rows == 0
 
 
@@ -263,7 +268,7 @@ def test_other_predictions_at_the_same_moment_send_nothing_again(kit, one_shop):
 
 
 def test_a_moment_needs_its_zone_and_any_zone_will_do(kit, one_shop):
-    state = State().under(kit.playbook())
+    state = kit.released(kit.playbook())
     with pytest.raises(ConfigurationError, match="no time zone"):
         tick(state, kit.scores(ana=0.9), one_shop(), now=kit.at(0))
     lisbon = timezone(timedelta(hours=1))
@@ -273,7 +278,7 @@ def test_a_moment_needs_its_zone_and_any_zone_will_do(kit, one_shop):
 
 
 def test_a_contact_who_stands_twice_is_refused(kit, one_shop):
-    state = State().under(kit.playbook())
+    state = kit.released(kit.playbook())
     with pytest.raises(DataContractError, match="predictions"):
         tick(state, pa.concat_tables([kit.scores(a=0.9)] * 2), one_shop(), now=kit.when(0))
     double = one_shop(contacts=[kit.person("ana"), kit.person("ana")])
@@ -351,7 +356,7 @@ def test_nobody_without_a_recorded_grant_is_ever_in_the_outbox(kit, words):
 )
 def test_however_time_is_cut_into_ticks_no_step_is_sent_twice(kit, one_shop, hours, risks):
     book = kit.playbook(kit.journey(exit={}, reentry="30D"))
-    state, made = State().under(book), []
+    state, made = kit.released(book), []
     for hour, risk in zip(sorted(hours), risks, strict=False):
         try:
             decided = tick(state, kit.scores(ana=risk), one_shop(), now=kit.when(hour / 24))
