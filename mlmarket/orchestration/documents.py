@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import time, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn, TypeVar
+from typing import Annotated, Any, ClassVar, Final, NoReturn, TypeVar
 
 import yaml
 from pydantic import (
@@ -40,13 +40,15 @@ __all__ = [
     "Text",
     "Weekdays",
     "duration_text",
+    "read_as_text",
     "read_document",
+    "read_duration",
     "refuse",
     "validated",
 ]
 
 _LONGEST: Final = 1_000_000
-_DEEPEST: Final = 20
+_DEEPEST: Final = 60
 _HOUR: Final = timedelta(hours=1)
 _MINUTE: Final = timedelta(minutes=1)
 _REFUSED: Final = "A slip in this file would decide who is written to, so it is not read further."
@@ -95,14 +97,34 @@ def refuse(problem: str, fix: str) -> NoReturn:
     raise PydanticCustomError(kind, "{problem}", {"problem": problem, "fix": fix})
 
 
-def _duration(value: object) -> timedelta:
+def read_duration(
+    value: object, *, fix: str = "write a number and a unit, such as 7D or 12h."
+) -> timedelta:
+    """Read a length of time from within a model.
+
+    Parameters
+    ----------
+    value : object
+        A text such as ``7D``, or a length of time.
+    fix : str, optional
+        What else may be written.
+
+    Returns
+    -------
+    timedelta
+        Above zero.
+
+    Raises
+    ------
+    PydanticCustomError
+        Where it is none.
+    """
     parsed = timedelta(0)
     if isinstance(value, str | timedelta):
         with suppress(MlmarketError):
             parsed = parse_duration(value)
     if parsed <= timedelta(0):
-        problem = f"{value!r} is not a length of time above zero"
-        refuse(problem, "write a number and a unit, such as 7D or 12h.")
+        refuse(f"{value!r} is not a length of time above zero", fix)
     return parsed
 
 
@@ -133,7 +155,7 @@ def duration_text(duration: timedelta) -> str:
 
 Duration = Annotated[
     timedelta,
-    BeforeValidator(_duration, json_schema_input_type=str),
+    BeforeValidator(read_duration, json_schema_input_type=str),
     PlainSerializer(duration_text),
 ]
 """A length of time above zero, written like ``7D`` or ``12h``."""
@@ -149,7 +171,6 @@ def _clock(value: object) -> time:
         return value
     found = _CLOCK.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        # Unquoted, YAML 1.1 reads 21:30 as a number of minutes.
         fix = 'write hours and minutes in quotes, such as "09:30".'
         refuse(f"{value!r} is not a time of day", fix)
     return time(int(found[1]), int(found[2]))
@@ -222,8 +243,42 @@ class StrictModel(BaseModel):
         return data
 
 
+_PLAIN: Final = (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*)", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?",
+        "-+.0123456789",
+    ),
+)
+
+
+def read_as_text() -> dict[str | None, list[tuple[str, re.Pattern[str]]]]:
+    """Return what YAML reads as something else than text.
+
+    Returns
+    -------
+    dict
+        For a loader or a dumper. As YAML 1.2 has it, so that ``on``, ``no`` and ``21:30`` are
+        text, which in the older YAML they are not.
+    """
+    replaced = {f"tag:yaml.org,2002:{kind}" for kind, _, _ in _PLAIN}
+    kept = {
+        first: [(tag, form) for tag, form in forms if tag not in replaced]
+        for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    for kind, form, firsts in _PLAIN:
+        for first in firsts:
+            known = (f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{form})\\Z"))
+            kept.setdefault(first, []).append(known)
+    return kept
+
+
 class _StrictLoader(yaml.SafeLoader):
     """A safe loader that also refuses anchors, tags, merges, repeated keys and deep nests."""
+
+    yaml_implicit_resolvers: ClassVar = read_as_text()
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -341,7 +396,7 @@ def validated(model: type[Model], data: object, *, path: Path | str, subject: st
     except ValidationError as error:
         details = error.errors(include_url=False)
         first, others = details[0], len(details) - 1
-        keys = ".".join(_place(part) for part in first["loc"] if not str(part).startswith("step:"))
+        keys = ".".join(_place(part) for part in first["loc"] if not _is_inner(part))
         place = f"{subject}, key '{keys}'" if keys else subject
         problem, fix = _explained(first)
         if others:
@@ -349,16 +404,52 @@ def validated(model: type[Model], data: object, *, path: Path | str, subject: st
         raise DocumentError(path, place, problem, fix) from error
 
 
+_LIST: Final = ("it is not a list", "write each entry on a line of its own, after a -.")
+_KEYS: Final = ("it has no keys", "write its keys below it; docs/journeys.md shows an example.")
+_NUMBER: Final = ("it is not a number", "write a number such as 0.5.")
+_WHOLE: Final = ("it is not a whole number", "write a number such as 5, without quotes.")
+_TEXT: Final = ("it is not text", "write text, in quotes where it looks like a number.")
+_BLANK: Final = ("it is empty", "write something, or leave the key out where it is optional.")
+_OUR_WORDS: Final = {
+    "missing": ("it is missing", "write it; docs/journeys.md shows an example."),
+    "bool_type": ("it is neither true nor false", "write true or false, without quotes."),
+    "string_too_long": ("it is too long", "write at most 2,000 characters."),
+    "too_short": ("it has too few entries", "write them, or remove the step."),
+    **dict.fromkeys(("tuple_type", "list_type"), _LIST),
+    **dict.fromkeys(("model_type", "dict_type", "mapping_type", "model_attributes_type"), _KEYS),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), _NUMBER),
+    **dict.fromkeys(("int_type", "int_from_float", "int_parsing"), _WHOLE),
+    **dict.fromkeys(("string_type", "string_unicode"), _TEXT),
+    "string_too_short": _BLANK,
+}
+_BOUNDS: Final = {
+    "greater_than": ("gt", "above"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "below"),
+    "less_than_equal": ("le", "at most"),
+}
+
+
 def _explained(first: ErrorDetails) -> tuple[str, str]:
     """Return problem and fix of one violation in our words."""
-    context = first.get("ctx", {})
-    if first["type"] == "missing":
-        return "it is missing", "write it; docs/journeys.md shows an example."
-    if first["type"] == "string_pattern_mismatch":
+    kind, context = first["type"], first.get("ctx", {})
+    if kind in _OUR_WORDS:
+        return _OUR_WORDS[kind]
+    if kind in _BOUNDS:
+        key, word = _BOUNDS[kind]
+        return f"it must be {word} {context[key]:g}", "correct the number."
+    if kind == "string_pattern_mismatch":
         return _IN_WORDS[context["pattern"]]
-    problem = first["msg"].rstrip(".")
+    if kind == "literal_error":
+        choices = re.findall("'([^']*)'", context["expected"])
+        return f"it cannot be {first['input']!r}", suggestion(str(first["input"]), choices)
     fix = context.get("fix", "correct the value; docs/journeys.md shows an example.")
-    return problem[:1].lower() + problem[1:], str(fix)
+    return " ".join(first["msg"].rstrip(".").splitlines()), str(fix)
+
+
+def _is_inner(part: str | int) -> bool:
+    """Whether a part of a place is how the models are built, and stands in no file."""
+    return str(part).startswith("step:") or part == "[key]"
 
 
 def _place(part: str | int) -> str:

@@ -1,10 +1,11 @@
 """Which rules hold for all journeys together: caps, quiet hours, budgets, who is left alone?"""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from mlmarket.errors import suggestion
 from mlmarket.market.columns import CHANNELS
@@ -15,7 +16,9 @@ from mlmarket.orchestration.documents import (
     StrictModel,
     Text,
     Weekdays,
+    duration_text,
     read_document,
+    read_duration,
     refuse,
     validated,
 )
@@ -92,6 +95,24 @@ class ChannelPolicy(StrictModel):
     cost: Amount = 0.0
 
 
+_CALENDAR: Final = ("day", "week", "month")
+
+
+def _per(value: object) -> object:
+    """Read the length whole, so that a slip is told once and not for each kind of length."""
+    if value in _CALENDAR:
+        return value
+    return read_duration(value, fix="write 7D, or one of day, week and month.")
+
+
+Per = Annotated[
+    timedelta | Literal["day", "week", "month"],
+    BeforeValidator(_per, json_schema_input_type=str),
+    PlainSerializer(lambda per: duration_text(per) if isinstance(per, timedelta) else per),
+]
+"""A length of time, or a stretch of the calendar."""
+
+
 class Cap(StrictModel):
     """How many messages one person gets at most.
 
@@ -112,7 +133,7 @@ class Cap(StrictModel):
 
     name: Name
     most: Count
-    per: Duration | Literal["day", "week", "month"]
+    per: Per
     channel: Channel | None = None
     topic: Text | None = None
 

@@ -1,6 +1,7 @@
 """What can be done to or about a person at one step of a journey?"""
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
@@ -54,6 +55,17 @@ the message; ``drop``: leaves the journey.
 """
 
 
+def _worth(value: object) -> object:
+    """Read a column or a number, so that a slip is told once and not for each of the two."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        refuse("it is neither a column nor a number", "name a column, or write a number.")
+    if isinstance(value, str) and not value.strip():
+        refuse("it names no column", "name a column, or write a number.")
+    if isinstance(value, float) and not isfinite(value):
+        refuse("it is not a number", "name a column, or write a number.")
+    return value if isinstance(value, str) else float(value)
+
+
 class Worth(StrictModel):
     """What a message is expected to earn: ``probability * value - cost - fatigue``.
 
@@ -70,7 +82,7 @@ class Worth(StrictModel):
     """
 
     probability: Text
-    value: Text | float = 1.0
+    value: Annotated[str | float, BeforeValidator(_worth, json_schema_input_type=str | float)] = 1.0
     cost: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
     needed: Annotated[float, Field(allow_inf_nan=False)] | None = None
 

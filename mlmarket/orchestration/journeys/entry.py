@@ -13,6 +13,8 @@ from mlmarket.orchestration.documents import (
     StrictModel,
     Text,
     Weekdays,
+    duration_text,
+    read_duration,
     refuse,
 )
 
@@ -119,17 +121,23 @@ class Entry(StrictModel):
         return "segment" if self.schedule is None else "schedule"
 
 
-_AFTER_EXIT = "after_exit"
-
-
 def _reentry(value: object) -> object:
-    return None if value == "never" else value
+    """Read the rule whole, so that a slip is told once and not for each kind of rule."""
+    if value is None or value == "never":
+        return None
+    if value == "after_exit":
+        return "after_exit"
+    return read_duration(value, fix="write a length of time such as 90D, never or after_exit.")
+
+
+def _plain_reentry(rule: timedelta | str | None) -> str | None:
+    return duration_text(rule) if isinstance(rule, timedelta) else rule
 
 
 Reentry = Annotated[
-    Duration | Literal["after_exit"] | None,
-    BeforeValidator(_reentry),
-    PlainSerializer(lambda rule: "never" if rule is None else rule, when_used="unless-none"),
+    timedelta | Literal["after_exit"] | None,
+    BeforeValidator(_reentry, json_schema_input_type=str),
+    PlainSerializer(_plain_reentry),
 ]
 """How long after an entry the same person may come in again; None (``never``) for once.
 

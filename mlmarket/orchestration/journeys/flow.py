@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
@@ -14,9 +15,10 @@ from mlmarket.orchestration.documents import (
     StrictModel,
     Text,
     Weekdays,
+    read_duration,
     refuse,
 )
-from mlmarket.orchestration.journeys import actions as doing  # noqa: TC001 - pydantic reads it
+from mlmarket.orchestration.journeys import actions as doing
 
 __all__ = [
     "KINDS",
@@ -242,7 +244,12 @@ class Wait(StrictModel):
 
 
 def _wait(value: object) -> object:
-    return {"duration": value} if isinstance(value, str) else value
+    """Read a wait; what is no list of keys must be a length of time."""
+    return value if isinstance(value, Mapping | Wait) else {"duration": read_duration(value)}
+
+
+def _start(value: object) -> object:
+    return {"journey": value} if isinstance(value, str) else value
 
 
 class MessageStep(StrictModel):
@@ -292,7 +299,7 @@ class StartStep(StrictModel):
 
     start: Annotated[
         doing.Start,
-        BeforeValidator(lambda value: {"journey": value} if isinstance(value, str) else value),
+        BeforeValidator(_start, json_schema_input_type=str | doing.Start),
     ]
 
 

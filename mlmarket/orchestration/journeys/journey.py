@@ -22,9 +22,11 @@ from mlmarket.orchestration.documents import (
     validated,
 )
 from mlmarket.orchestration.journeys.actions import Audience, Message
+from mlmarket.orchestration.journeys.describe import described
 from mlmarket.orchestration.journeys.entry import Entry, Exit, GoalText, Reentry
 from mlmarket.orchestration.journeys.flow import Step, Wait
 from mlmarket.orchestration.journeys.nodes import Node, laid_out
+from mlmarket.orchestration.journeys.writing import written, yaml_text
 
 __all__ = ["LEGAL_BASES", "Journey", "load_journey"]
 
@@ -120,6 +122,37 @@ class Journey(StrictModel):
         """
         content = self.model_dump(mode="json", exclude_defaults=True)
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+    def written(self) -> dict[str, object]:
+        """Return the journey as plain values, in the short forms that a marketer writes.
+
+        Returns
+        -------
+        dict
+            What :meth:`to_yaml` writes; what has its default value is left out.
+        """
+        return written(self)
+
+    def to_yaml(self) -> str:
+        """Return the journey as the text of a file that reads back as the same journey.
+
+        Returns
+        -------
+        str
+            YAML; comments of an earlier file are not in it.
+        """
+        return yaml_text(written(self))
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the journey in plain sentences, one for each thing that happens.
+
+        Returns
+        -------
+        tuple of str
+            Entry, steps, goal, exit, expiry and holdout; what belongs to one way of a branch
+            is indented by two spaces for each level.
+        """
+        return described(self)
 
     def step_name(self, position: int) -> str:
         """Return how decisions call the step at a position, counted from 0.

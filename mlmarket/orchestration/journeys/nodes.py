@@ -110,6 +110,8 @@ def laid_out(steps: Sequence[Step]) -> tuple[Node, ...]:
     _lay(steps, _END, drafts)
     names: dict[str, int] = {}
     for position, draft in enumerate(drafts):
+        if draft.name == "end":
+            refuse("no step can be called 'end'", "decisions call the end so; choose another name.")
         if draft.name in names:
             refuse(f"two steps are called '{draft.name}'", "give each its own name.")
         names[draft.name] = position
@@ -118,30 +120,48 @@ def laid_out(steps: Sequence[Step]) -> tuple[Node, ...]:
 
 def _lay(steps: Sequence[Step], after: _Target, drafts: list[_Draft]) -> _Target:
     """Append the nodes of steps; return where the first of them begins."""
-    if not steps:
-        return after
-    step, rest = steps[0], steps[1:]
-    if isinstance(step, GoToStep | EndStep):
-        if rest:
-            refuse("nothing can reach the steps behind a jump or an end", "remove them.")
-        return _To(name=step.go_to) if isinstance(step, GoToStep) else _To(words=step.end)
+    begin: _Target | None = None
+    last: int | None = None
+    for number, step in enumerate(steps):
+        here = _jump(step, behind=len(steps) - number - 1)
+        target: _Target = len(drafts) if here is None else here
+        begin = target if begin is None else begin
+        if last is not None:
+            _join(drafts, last, target)
+        last = None
+        if here is None:
+            last = len(drafts)
+            _append(step, drafts)
+    if last is not None:
+        _join(drafts, last, after)
+    return after if begin is None else begin
+
+
+def _jump(step: Step, *, behind: int) -> _To | None:
+    """Return where a step leads that is no node, None for all others."""
+    if not isinstance(step, GoToStep | EndStep):
+        return None
+    if behind:
+        refuse("nothing can reach the steps behind a jump or an end", "remove them.")
+    return _To(name=step.go_to) if isinstance(step, GoToStep) else _To(words=step.end)
+
+
+def _append(step: Step, drafts: list[_Draft]) -> None:
+    """Append a node and those of its ways; they end where the node's ``next`` will begin."""
     kind = next(iter(type(step).model_fields))
     content: Content = getattr(step, kind)
-    position = len(drafts)
-    name = getattr(content, "name", None) or f"{kind}_{position + 1}"
-    draft = _Draft(name, kind, content, _END)
+    name = getattr(content, "name", None) or f"{kind}_{len(drafts) + 1}"
+    draft = _Draft(name, kind, content, _MEET)
     drafts.append(draft)
-    # The ways are laid before what follows them, as they are read; they end where that begins.
     inner = _inner(step)
-    begins = [_lay(body, _MEET, drafts) for _, body in inner]
-    laid = range(position + 1, len(drafts))
-    following = _lay(rest, after, drafts)
-    for number in laid:
-        _meet(drafts[number], following)
-    draft.next = following
-    draft.ways = tuple(following if way is _MEET else way for way in begins)
-    draft.way_names = tuple(name for name, _ in inner)
-    return position
+    draft.way_names = tuple(way for way, _ in inner)
+    draft.ways = tuple(_lay(body, _MEET, drafts) for _, body in inner)
+
+
+def _join(drafts: list[_Draft], first: int, following: _Target) -> None:
+    """Say where the ways of a node meet again, now that it is known."""
+    for draft in drafts[first:]:
+        _meet(draft, following)
 
 
 _MEET: Final = _To(name="\0")

@@ -1,1 +1,6 @@
-"""What is wrong with a journey before anybody is in it?"""
+"""What in the segments and journeys will not do what was meant?"""
+
+from mlmarket.orchestration.lint.findings import Finding, exit_code
+from mlmarket.orchestration.lint.linting import PredictionsAt, lint
+
+__all__ = ["Finding", "PredictionsAt", "exit_code", "lint"]

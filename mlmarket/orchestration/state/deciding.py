@@ -47,16 +47,17 @@ def decide(
     -------
     Decisions
         As committed: a second call with the same moment, playbook and predictions gives the same
-        bytes and changes nothing, whatever happened in between.
+        bytes and changes nothing, whatever happened in between. With ``touched``, a second call
+        decides for those who are still due, which sends nothing again.
 
     Raises
     ------
     MlmarketError
         As :func:`~mlmarket.orchestration.engine.tick` and ``StateStore.commit`` do.
     """
-    tick_id = tick_id_of(playbook, fingerprint(predictions), now=now)
+    looked_at = None if touched is None else _with_due(store, touched, now)
+    tick_id = tick_id_of(playbook, fingerprint(predictions), now=now, touched=looked_at)
     if not store.knows(tick_id):
-        looked_at = None if touched is None else _with_due(store, touched, now)
         state = store.load(now=now, touched=looked_at, policy=playbook.policy).under(playbook)
         decided = tick(state, predictions, events, now=now, touched=looked_at)
         store.commit(decided, models=model_versions(predictions))

@@ -1,7 +1,5 @@
 """Journeys as marketers write them."""
 
-from datetime import timedelta
-
 import pytest
 
 from mlmarket.errors import ConfigurationError
@@ -40,14 +38,13 @@ def test_a_journey_reads_as_it_is_written(tmp_path):
         "last_call",
         "end",
     ]
-    assert journey.before_last_message() == timedelta(hours=36)
     assert journey.describe() == (
         "Everyone in the segment 'leaving' comes in, again after 180 days.",
         "Wait 1 day.",
-        "Send 'we_miss_you' by email about offers (template win_back_1).",
+        "Send 'we_miss_you' by e-mail about offers (template win_back_1).",
         "Wait 12 hours.",
-        "Send 'last_call' by sms (template win_back_2).",
-        "Goal: order within 30 days of the entry.",
+        "Send 'last_call' by SMS (template win_back_2).",
+        "Goal: 'order' within 30 days of the entry.",
         "Whoever leaves the segment leaves the journey.",
         "10% are followed but never messaged.",
     )
@@ -76,7 +73,7 @@ def test_the_canonical_form_is_the_journey_again(tmp_path):
     ("old", "new", "what", "fix"),
     [
         ("goal:", "gaol:", "journey 'win_back': there is no key 'gaol'", "'goal'"),
-        ("goal: order\n", "", "journey 'win_back', key 'goal': it is missing", ""),
+        ("title: Win back people about to leave\n", "", "key 'title': it is missing", ""),
         ("  - wait: 1D", "  - wiat: 1D", "key 'steps.1': there is no step 'wiat'", "'wait'"),
         ("  - wait: 1D", "  - wait", "key 'steps.1': a step is one key with its value", "wait: 7D"),
         ("  - wait: 1D", "  - wait: 7", "key 'steps.1.wait': 7 is not a length of time", "7D"),
@@ -84,11 +81,21 @@ def test_the_canonical_form_is_the_journey_again(tmp_path):
         ("  - wait: 1D", "  - wait: 1 fortnight", "'1 fortnight' is not a length", "7D"),
         ("channel: email", "channel: emial", "there is no channel 'emial'", "'email'"),
         ("template: win_back_1", "tmpl: a", "key 'steps.2.message': there is no key 'tmpl'", ""),
-        ("name: last_call", "name: we_miss_you", "two messages are called 'we_miss_you'", "own"),
+        ("name: last_call", "name: we_miss_you", "two steps are called 'we_miss_you'", "own"),
         ("reentry: 180D", "reentry: 29D", "come in again before the last pass", "30D"),
-        ("expires_after: 30D", "expires_after: 36h", "expires before its last message", "later"),
-        ("holdout: 0.10", "holdout: 1", "key 'holdout': input should be less than 1", ""),
-        ("left_segment: true", "left_segment: yes please", "key 'exit.left_segment'", ""),
+        (
+            "reentry: 180D",
+            "reentry: soon",
+            "key 'reentry': 'soon' is not a length of time",
+            "after_exit",
+        ),
+        ("holdout: 0.10", "holdout: 1", "key 'holdout': it must be below 1", ""),
+        (
+            "left_segment: true",
+            "left_segment: yes",
+            "key 'exit.left_segment': it is neither",
+            "true",
+        ),
         ("journey: win_back", "journey: win back", "key 'journey': it is not a name", "letters"),
         ("title: Win", "title: |\n  Win\n ", "key 'title': it is more than one line", "> sign"),
         ("journey: win_back", "journey: ../win_back", "key 'journey'", ""),
@@ -105,13 +112,15 @@ def test_a_slip_is_refused_with_its_place(tmp_path, old, new, what, fix):
     assert len(str(caught.value).splitlines()) == 3
 
 
-def test_a_journey_without_a_message_is_refused(kit):
-    with pytest.raises(ValueError, match="it has no message"):
+def test_a_journey_that_does_nothing_is_refused(kit):
+    with pytest.raises(ValueError, match="it does nothing"):
         kit.journey(steps=[{"wait": "1D"}])
 
 
 def test_several_slips_are_counted(tmp_path):
-    text = GOOD.replace("goal: order\n", "").replace("title: Win back people about to leave\n", "")
+    text = GOOD.replace("expires_after: 30D\n", "").replace(
+        "title: Win back people about to leave\n", ""
+    )
     with pytest.raises(DocumentError, match="and 1 more problem"):
         load(tmp_path, text)
 

@@ -15,7 +15,8 @@ def test_a_second_run_tells_the_same_and_writes_nothing(kit, hand, one_shop, pat
         for one in book.journeys:
             store.approve(one, by="eva", at=kit.when(-1))
         for day in (0, 1, 2, 8, 9):
-            made.append(decide(store, book, scores, shop, now=kit.when(day)))
+            decided = decide(store, book, scores, shop, now=kit.when(day))
+            made.append(decided)
         before = store.load()
         for decided in made:
             again = decide(store, book, scores, one_shop(consents=[]), now=decided.now)
