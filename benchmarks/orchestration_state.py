@@ -9,6 +9,8 @@ which puts a row with filled-in slots into the outbox. So each enrolment stands 
 three decisions. The outbox is counted apart, for its size is that of the messages.
 """
 
+# ruff: noqa: S608 - the names are those of the tables of the file.
+
 import argparse
 import hashlib
 import resource

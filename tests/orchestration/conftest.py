@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
 
-from mlmarket.orchestration import Decisions, Holdout, Journey, Playbook, Segment, State
+from mlmarket.orchestration import Decisions, Holdout, Journey, Playbook, Segment, State, tick
 
 Row = Mapping[str, Any]
 

@@ -110,7 +110,7 @@ _SETTLE: Final = """
         handed_over_at = CASE said.status WHEN 'sent' THEN $now END
     FROM said WHERE said.idempotency_key = outbox.idempotency_key AND outbox.status <> 'sent'
         AND (said.status = 'sent' OR outbox.status = 'unknown'
-            OR (outbox.status = 'failed' AND said.status = 'pending')
+            OR (outbox.status = 'failed' AND said.status = 'pending' AND $worker IS NULL)
             OR (outbox.status = 'claimed' AND ($worker IS NULL OR claimed_by = $worker)))"""
 
 

@@ -47,7 +47,8 @@ def decide(
     -------
     Decisions
         As committed: a second call with the same moment, playbook and predictions gives the same
-        bytes and changes nothing, whatever happened in between.
+        bytes and changes nothing, whatever happened in between. With ``touched``, a second call
+        decides for those who are still due, which sends nothing again.
 
     Raises
     ------

@@ -451,7 +451,8 @@ class StateStore:
         results : pyarrow.Table
             ``idempotency_key``, ``status`` (sent, failed, unknown, or pending to try again),
             ``error`` and ``next_attempt_at``. That a row was sent is believed whenever it is said;
-            all else only of rows that are claimed or unknown, and pending also of those that failed.
+            all else only of rows that are claimed or unknown. What failed may be put back to
+            pending by people, that is without a worker.
         now : datetime
             With a zone.
         worker : str, optional

@@ -156,7 +156,7 @@ def test_a_check_that_fails_or_miscounts_takes_nothing(hand, filled):
     with pytest.raises(ZeroDivisionError):
         filled.claim("mailer", now=hand.when(2), limit=99, check=broken)
     with pytest.raises(ConfigurationError, match="answer of shape"):
-        filled.claim("mailer", now=hand.when(2), limit=99, check=lambda rows: np.zeros(1))
+        filled.claim("mailer", now=hand.when(2), limit=99, check=lambda _: np.zeros(1))
     assert statuses(filled) == ["pending"] * 12
 
 
@@ -222,7 +222,7 @@ def test_a_row_cancelled_while_a_worker_has_it_is_not_tried_again(hand, path):
 
 def test_results_that_make_no_sense_are_refused(hand, filled):
     rows = filled.claim("mailer", now=hand.when(2), limit=2)
-    with pytest.raises(ConfigurationError, match="'snet'.*\n.*\nFix: did you mean 'sent'"):
+    with pytest.raises(ConfigurationError, match="did you mean 'sent'"):
         filled.settle(results(rows, "snet"), now=hand.when(2))
     twice = pa.concat_tables([results(rows), results(rows)])
     with pytest.raises(ConfigurationError, match="2 keys a second time"):
@@ -231,6 +231,15 @@ def test_results_that_make_no_sense_are_refused(hand, filled):
     assert len(filled.outbox("sent")["handed_over_at"].drop_null()) == 2
 
 
-def test_a_claim_that_is_not_reached_by_a_kill_leaves_rows_where_they_were(hand, filled, path):
+def test_a_dead_letter_is_put_back_by_people_alone(hand, filled):
+    rows = filled.claim("mailer", now=hand.when(2), limit=1)
+    filled.settle(results(rows, "failed"), now=hand.when(2))
+    again = results(rows, "pending")
+    assert filled.settle(again, now=hand.when(2), worker="mailer") == 0
+    assert filled.settle(again, now=hand.when(2)) == 1
+    assert statuses(filled) == ["pending"] * 12
+
+
+def test_a_claim_of_no_rows_takes_none(hand, filled):
     assert len(filled.claim("m", now=hand.when(2), limit=0)) == 0
     assert statuses(filled) == ["pending"] * 12

@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import json
-import os
 import stat
 
 import duckdb
@@ -120,7 +119,7 @@ def test_not_a_byte_of_a_person_is_left_in_the_file(lived_in, path, hand):
 
 
 def test_the_bytes_would_be_left_without_a_new_file(lived_in, path, hand, monkeypatch):
-    monkeypatch.setattr(Database, "compact", lambda self: None)
+    monkeypatch.setattr(Database, "compact", lambda _: None)
     lived_in.forget(WHO, key=KEY, at=hand.when(2))
     lived_in.close()
     if WHO.encode() not in path.read_bytes():
@@ -185,7 +184,7 @@ class Source:
     def table(self, name):
         return self.tables[name]
 
-    def activity(self, *types):
+    def activity(self, *_):
         return self.tables["activity"]
 
 
@@ -273,7 +272,7 @@ def test_a_person_is_removed_from_the_files_of_runs(run):
     assert stat.S_IMODE(csv.stat().st_mode) == 0o640
     assert (run / "none.parquet").stat().st_mtime_ns == untouched
     assert erase_from_files([run], WHO, [MAIL]).rows == {}
-    assert not [file for file in run.rglob(".*")]
+    assert not list(run.rglob(".*"))
 
 
 def test_a_file_that_cannot_be_written_stays_as_it_was(run, monkeypatch):
@@ -282,15 +281,15 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(run, monkeypatch):
 
     before = (run / "outbox.parquet").read_bytes()
     monkeypatch.setattr("shutil.copymode", full)
-    with pytest.raises(RunError, match="outbox.parquet could not be written"):
+    with pytest.raises(RunError, match=r"outbox\.parquet could not be written"):
         erase_from_files([run / "outbox.parquet"], WHO)
     assert (run / "outbox.parquet").read_bytes() == before
-    assert not [file for file in run.rglob(".*")]
+    assert not list(run.rglob(".*"))
 
 
 def test_a_link_is_not_followed_out_of_the_folder(run, tmp_path):
     outside = tmp_path / "outside.csv"
     outside.write_text(f"contact_id\n{WHO}\n")
-    os.symlink(outside, run / "link.csv")
+    (run / "link.csv").symlink_to(outside)
     erase_from_files([run], WHO)
     assert WHO in outside.read_text()

@@ -97,20 +97,22 @@ class Run:
 @given(nights=st.lists(night(), min_size=1, max_size=5), data=st.data())
 def test_the_file_says_what_the_state_in_memory_says(hand, nights, data):
     run, state, made = Run(hand), State(), []
-    with tempfile.TemporaryDirectory() as folder:
-        with StateStore.open(Path(folder) / "state.duckdb") as store:
-            for drawn in nights:
-                decided = run.tick(drawn)
-                assert store.commit(decided) is True
-                made.append(decided)
-                state = state.after(decided)
-                assert hand.same_state(store.load(), state)
-            for decided in made:
-                again = store.decisions_of(decided.tick_id)
-                assert hand.content(again) == hand.content(decided)
-            _open_rows_are_the_same(store, state, hand.when(run.day))
-            who = data.draw(st.sampled_from(PEOPLE))
-            _some_people_are_read_as_they_are(store, state, hand.when(run.day), who)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        StateStore.open(Path(folder) / "state.duckdb") as store,
+    ):
+        for drawn in nights:
+            decided = run.tick(drawn)
+            assert store.commit(decided) is True
+            made.append(decided)
+            state = state.after(decided)
+            assert hand.same_state(store.load(), state)
+        for decided in made:
+            again = store.decisions_of(decided.tick_id)
+            assert hand.content(again) == hand.content(decided)
+        _open_rows_are_the_same(store, state, hand.when(run.day))
+        who = data.draw(st.sampled_from(PEOPLE))
+        _some_people_are_read_as_they_are(store, state, hand.when(run.day), who)
 
 
 def _is_open(rows, last):

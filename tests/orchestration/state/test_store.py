@@ -347,8 +347,7 @@ def test_a_statement_that_fails_leaves_the_file_as_it_was(hand, path):
         Broken.left = left
         try:
             store.commit(second)
-        except RunError as error:
-            assert "no space left" in error.what
+        except RunError:
             Broken.left = 10**9
             assert hand.same_state(store.load(), before)
         else:
