@@ -42,7 +42,9 @@ __all__ = ["OutboxStatus", "deliver_now", "outbox_check", "outbox_status", "writ
 _SHOWN = 20
 
 
-def outbox_check(night: Night, store: StateStore, events: Behaviour, *, now: datetime) -> "Check":
+def outbox_check(
+    night: Night, store: StateStore, events: Behaviour, *, now: datetime, ahead: bool = False
+) -> "Check":
     """Return what asks of rows of the outbox whether anything speaks against them by now.
 
     Parameters
