@@ -278,7 +278,7 @@ def read_as_text() -> dict[str | None, list[tuple[str, re.Pattern[str]]]]:
 class _StrictLoader(yaml.SafeLoader):
     """A safe loader that also refuses anchors, tags, merges, repeated keys and deep nests."""
 
-    yaml_implicit_resolvers: ClassVar = read_as_text()
+    yaml_implicit_resolvers: ClassVar = read_as_text()  # type: ignore[misc]
 
     def __init__(self, text: str) -> None:
         super().__init__(text)

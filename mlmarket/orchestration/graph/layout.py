@@ -214,8 +214,8 @@ def _sequence(placing: _Placing, steps: Sequence[Step], middle: float, ends: _En
 def _bottom(picture: Picture, box: Box, chips: int) -> float:
     """Return where everything ends that belongs to a step and its ways."""
     since = picture.boxes.index(box)
-    placed = [*picture.boxes[since:], *picture.chips[chips:]]
-    return max(one.bottom for one in placed)
+    bottoms = [one.bottom for one in picture.boxes[since:]]
+    return max([*bottoms, *(one.bottom for one in picture.chips[chips:])])
 
 
 def _meet(placing: _Placing, ends: _Ends, middle: float, y: float) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mlmarket.orchestration import DocumentError, Journey
 from mlmarket.orchestration.documents import validated
 
-EASY = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+EASY = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 LONGEST = 60
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mlmarket.orchestration import DocumentError, Journey, load_journey
 from mlmarket.orchestration.journeys.builder import JourneyBuilder, Steps, arm, path, steps
 
-EASY = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+EASY = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def build_steps(content):

@@ -47,10 +47,9 @@ def test_all_templates_together_lint_clean():
 @pytest.mark.parametrize("name", NAMES)
 def test_each_template_stands_alone(name):
     book = template_playbook([name] if name != "lead_magnet_nurture" else [name, "mql_programme"])
-    assert lint_playbook(book, known=documented_schema(), event_types=EVENTS) == () or all(
-        one.code == "cap-cannot-bind"
-        for one in lint_playbook(book, known=documented_schema(), event_types=EVENTS)
-    )
+    # The sample policy is for all of them: alone, a cap on SMS may have nothing to count.
+    found = lint_playbook(book, known=documented_schema(), event_types=EVENTS)
+    assert [one for one in found if one.code != "cap-cannot-bind"] == []
     journey = load_template(name)
     assert journey.journey == name
     assert journey_svg(journey) == journey_svg(load_template(name))
