@@ -133,7 +133,7 @@ OUTBOX: Final = pa.schema(
 ``kind`` is message, alert, task, set_field, tag, audience or webhook; all but messages have no
 channel, except that ``audience`` has ``ads`` where the person joins. ``payload`` is JSON: the
 filled-in slots of a message, or what the action says. The key is the SHA-256 of
-``enrolment_id|step|visit``, where ``visit`` counts how often the pass came to the step.
+``enrolment_id|step|visit``, where ``visit`` is 1, or the moment the pass came to a step in a loop.
 """
 
 CANCELLED: Final = pa.schema({"idempotency_key": _TEXT, "reason": _TEXT})

@@ -7,6 +7,7 @@ from typing import TypeAlias
 import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
+import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 __all__ = ["Bench", "brought", "open_bench"]
@@ -25,29 +26,27 @@ def open_bench() -> Iterator[Bench]:
         Empty.
     """
     bench = ibis.duckdb.connect(":memory:")
+    bench.raw_sql("SET enable_progress_bar = false")
     try:
         yield bench
     finally:
         bench.disconnect()
 
 
-def brought(table: ir.Table, bench: Bench) -> ir.Table:
-    """Return a table where it can be joined with those of the bench.
+def brought(table: ir.Table, bench: Bench) -> pa.Table:
+    """Return the rows of a table, wherever it lies.
 
     Parameters
     ----------
     table : ibis.expr.types.Table
         In memory or in any database, cut down to what is needed.
     bench : Bench
-        Where to.
+        Where to compute what is only in memory.
 
     Returns
     -------
-    ibis.expr.types.Table
-        The same table if it is in memory, else a copy on the bench.
+    pyarrow.Table
+        All rows, to be joined with those of the bench.
     """
     sources = table.op().find((ops.DatabaseTable, ops.SQLQueryResult))
-    if not sources or sources[0].source is bench:
-        return table
-    rows = sources[0].source.to_pyarrow_batches(table)
-    return bench.create_table(ibis.util.gen_name("brought"), rows, temp=True)
+    return (sources[0].source if sources else bench).to_pyarrow(table)

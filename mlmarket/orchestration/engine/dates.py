@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from mlmarket.orchestration.documents import WEEKDAYS
 from mlmarket.orchestration.engine.local_time import (
     Zones,
     day_moments,
@@ -13,7 +14,6 @@ from mlmarket.orchestration.engine.local_time import (
     to_utc,
     weekday_of,
 )
-from mlmarket.orchestration.documents import WEEKDAYS
 from mlmarket.orchestration.journeys.entry import Entry, Schedule
 
 __all__ = ["last_occurrences", "last_run"]
@@ -59,9 +59,7 @@ def last_occurrences(
     return found
 
 
-def _anniversaries(
-    dates: Times, shift: timedelta, after: datetime, until: datetime
-) -> list[Times]:
+def _anniversaries(dates: Times, shift: timedelta, after: datetime, until: datetime) -> list[Times]:
     """Return the date in each year that could bring it into a stretch of time, from the next on."""
     first = (after - shift).year - 1
     last = (until - shift).year + 1
@@ -80,9 +78,7 @@ def _anniversaries(
     return found
 
 
-def last_run(
-    schedule: Schedule, zone: str, *, after: datetime, until: datetime
-) -> datetime | None:
+def last_run(schedule: Schedule, zone: str, *, after: datetime, until: datetime) -> datetime | None:
     """Return when a timetable last came due.
 
     Each moment is worked out from the business's clock, never from the moment before it, so an
@@ -113,7 +109,7 @@ def last_run(
         allowed = [WEEKDAYS.index(day) for day in schedule.weekdays]
         days = days[np.isin(weekday_of(days), allowed)]
     minutes = np.timedelta64(schedule.time.hour * 60 + schedule.time.minute, "m")
-    shown = days.astype("datetime64[us]") + minutes
+    shown: Times = days.astype("datetime64[us]") + minutes  # type: ignore[assignment]
     moments = to_utc(shown, np.zeros(len(days), dtype=np.int64), [zone])
     due = moments[(moments > ends[0]) & (moments <= ends[1])]
     if not len(due):

@@ -79,7 +79,7 @@ def _events_awaited(journey: Journey) -> list[tuple[int, Until]]:
     ]
 
 
-def _sought(  # noqa: PLR0913 - a row of what is looked for
+def _sought(
     passes: Passes, event: str, where: str | None, rows: Rows, offset: int, after: Times
 ) -> Sought:
     waiting = offset == 2 * len(passes)
@@ -197,7 +197,9 @@ class Endings:
         self._why[rows] = int(reason)
         self._end(rows, EXITED, "exit", int(reason))
 
-    def _end(self, rows: Rows, status: int, outcome: str, reasons: npt.NDArray[np.int64] | int) -> None:
+    def _end(
+        self, rows: Rows, status: int, outcome: str, reasons: npt.NDArray[np.int64] | int
+    ) -> None:
         passes = self._passes
         self._log.decide(rows, "end", outcome, reasons=reasons)
         passes.status[rows] = status

@@ -6,12 +6,12 @@ fresh, so neither an approval nor an outage releases a backlog. The re-entry rul
 people from coming in twice.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import ibis
+import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -83,7 +83,7 @@ class Doors:
         Where to compute.
     """
 
-    def __init__(  # noqa: PLR0913 - what a door has to know
+    def __init__(
         self,
         passes: Passes,
         state: State,
@@ -211,24 +211,22 @@ class Doors:
             seen = oldest
         types = {str(entry.event), *([journey.goal.event] if journey.goal else [])}
         activity = activity_known(self._events, sorted(types), since=oldest, now=self._now)
-        activity = brought(activity, self._bench)
         meant = EventMatch.parse(str(entry.event), entry.where).matches(activity)
-        fresh = activity["known_at"] > ibis.literal(seen, type="timestamp(6)")
-        calls = activity.filter(meant, fresh)
+        calls = activity.filter(meant, activity["known_at"] > _at(seen))
         if journey.goal is not None:
             # Who has done since what the journey is for needs no journey.
-            goal = activity.filter(
-                EventMatch.parse(journey.goal.event, journey.goal.where).matches(activity)
-            )
-            done = goal.group_by(buyer="contact_id").agg(bought=goal["occurred_at"].max())
+            goal = EventMatch.parse(journey.goal.event, journey.goal.where)
+            bought = activity.filter(goal.matches(activity))
+            done = bought.group_by(buyer="contact_id").agg(bought=bought["occurred_at"].max())
             calls = calls.left_join(done, calls["contact_id"] == done["buyer"])
-            calls = calls.filter(
-                calls["bought"].isnull() | (calls["bought"] < calls["occurred_at"])
-            )
-        who = self._people.table.select("person", whose="contact_id")
-        calls = calls.join(who, calls["contact_id"] == who["whose"])
+            later = calls["bought"] >= calls["occurred_at"]
+            calls = calls.filter(calls["bought"].isnull() | ~later)
+        columns = ["contact_id", "occurred_at", "known_at", "row_id", "item_id"]
+        rows = brought(calls.select(columns), self._bench)
+        who = pa.array(self._people.numbers(rows["contact_id"]))
+        rows = rows.append_column("person", who).filter(pc.greater_equal(who, 0))
         order = ["person", "occurred_at", "known_at", "row_id", "item_id"]
-        table = self._bench.to_pyarrow(calls.select(order).order_by(order)).combine_chunks()
+        table = rows.sort_by([(name, "ascending") for name in order]).combine_chunks()
         if entry.most is not None:
             known = table["known_at"].to_numpy().astype("datetime64[us]")
             table = table.filter(pa.array(self._not_since(journey, table["person"], known)))
@@ -307,13 +305,22 @@ class Doors:
         return allowed
 
     def _permitted(self, journey: Journey, callers: _Callers) -> _Callers:
-        if journey.entry.when is None or not len(callers.person):
-            return callers
+        if journey.entry.when is not None and len(callers.person):
+            key = f"{journey.journey}, entry.when"
+            asked = self._questions.permits(
+                {key: journey.entry.when}, self._subjects(callers), anchors=()
+            )
+            callers = callers.where(asked.holds[key])
+        if journey.exit.when is not None and len(callers.person):
+            # Who would leave at once would get the first message all the same.
+            key = f"{journey.journey}, exit.when"
+            asked = self._questions.suppresses({key: journey.exit.when}, self._subjects(callers))
+            callers = callers.where(~asked.holds[key])
+        return callers
+
+    def _subjects(self, callers: _Callers) -> Subjects:
         moments = np.full(len(callers.person), self._passes.now)
-        subjects = Subjects(callers.person, moments, moments)
-        key = f"{journey.journey}, entry.when"
-        answers = self._questions.permits({key: journey.entry.when}, subjects, anchors=())
-        return callers.where(answers.holds[key])
+        return Subjects(callers.person, moments, moments)
 
     def _drawn_by_lot(self, journey: Journey, callers: _Callers) -> _Callers:
         most = journey.entry.most
@@ -411,6 +418,10 @@ def times_of(column: pa.Array, name: str, journey: Journey) -> Times:
         raise ConfigurationError(what, why, "name a column of times, or turn it into one.")
     times: Times = column.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False)
     return times.astype("datetime64[us]")
+
+
+def _at(moment: datetime) -> ir.TimestampScalar:
+    return ibis.literal(moment, type="timestamp(6)")
 
 
 def _times(column: pa.ChunkedArray) -> Times:

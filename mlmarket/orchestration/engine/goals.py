@@ -114,7 +114,7 @@ def first_times(
     return found
 
 
-def _done(  # noqa: PLR0913 - where behaviour lies, and who did it
+def _done(
     kinds: dict[tuple[str, str | None], int],
     events: Behaviour,
     people: People,
@@ -131,6 +131,7 @@ def _done(  # noqa: PLR0913 - where behaviour lies, and who did it
         pieces.append(
             rows.select("contact_id", "occurred_at", kind=ibis.literal(place, type="int64"))
         )
-    done = brought(ibis.union(*pieces) if len(pieces) > 1 else pieces[0], bench)
-    who = people.table.select("person", whose="contact_id")
-    return done.join(who, done["contact_id"] == who["whose"]).drop("contact_id", "whose")
+    rows = brought(ibis.union(*pieces) if len(pieces) > 1 else pieces[0], bench)
+    who = people.numbers(rows["contact_id"])
+    # Numbers are joined several times faster than ids, and take a tenth of the memory.
+    return ibis.memtable(rows.drop_columns("contact_id").append_column("person", pa.array(who)))

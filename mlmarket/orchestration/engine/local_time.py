@@ -14,14 +14,15 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from mlmarket.market.time import time_zone
 from mlmarket.errors import ConfigurationError
+from mlmarket.market.time import time_zone
 from mlmarket.orchestration.documents import WEEKDAYS
 
 __all__ = ["Zones", "day_moments", "next_time", "to_local", "to_utc", "weekday_of"]
 
 Codes = npt.NDArray[np.int64]
 Times = npt.NDArray[np.datetime64]
+Hours = npt.NDArray[np.timedelta64]
 
 _DAY: Final = np.timedelta64(1, "D")
 _NEVER: Final = np.datetime64("NaT", "us")
@@ -135,7 +136,7 @@ def next_time(
     after: Times,
     codes: Codes,
     names: Sequence[str],
-    clock: Times | time,
+    clock: Hours | time,
     weekdays: Sequence[str] | npt.NDArray[np.bool_] | None = None,
 ) -> Times:
     """Return the next time of day after given moments.
@@ -168,8 +169,9 @@ def next_time(
         rows = np.flatnonzero(is_open)
         if not len(rows):
             break
-        day = first_day[rows] + ahead * _DAY
-        moment = to_utc(day + hours[rows], codes[rows], names)
+        day: Times = first_day[rows] + ahead * _DAY  # type: ignore[assignment]
+        shown: Times = day + hours[rows]
+        moment = to_utc(shown, codes[rows], names)
         good = (moment > after[rows]) & allowed[rows, weekday_of(day)]
         found[rows[good]] = moment[good]
         is_open[rows[good]] = False
@@ -206,11 +208,13 @@ def day_moments(
         days = np.where(is_moment, to_local(values, codes, names).astype("datetime64[D]"), days)
     whole, rest = divmod(shift, timedelta(days=1))
     hour = _since_midnight(clock or time())
-    return to_utc(days + whole * _DAY + hour, codes, names) + np.timedelta64(rest)
+    shown: Times = days + whole * _DAY + hour  # type: ignore[assignment]
+    return to_utc(shown, codes, names) + np.timedelta64(rest)
 
 
 def _since_midnight(clock: time) -> np.timedelta64:
-    return np.timedelta64(clock.hour * 60 + clock.minute, "m").astype("timedelta64[us]")
+    minutes = clock.hour * 60 + clock.minute
+    return np.timedelta64(minutes * 60_000_000, "us")
 
 
 def _allowed(weekdays: Sequence[str] | None, count: int) -> npt.NDArray[np.bool_]:

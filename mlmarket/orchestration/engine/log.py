@@ -22,8 +22,6 @@ from mlmarket.orchestration.tables import DECISIONS, empty
 __all__ = ["Log"]
 
 
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Entry:
     rows: Rows
@@ -198,9 +196,7 @@ def _numbers(
     pieces = []
     for entry in entries:
         values = getattr(entry, name)
-        pieces.append(
-            np.full(len(entry.rows), otherwise, dtype=kind) if values is None else values
-        )
+        pieces.append(np.full(len(entry.rows), otherwise, dtype=kind) if values is None else values)
     return np.concatenate(pieces).astype(kind)
 
 

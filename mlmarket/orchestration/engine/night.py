@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from mlmarket.expressions import schema_of
 from mlmarket.orchestration.arbitration.weighing import weigh
 from mlmarket.orchestration.behaviour import Behaviour
-from mlmarket.orchestration.conditions.conditions import ConditionError, Conditions
 from mlmarket.orchestration.conditions.answering import Known, facts
+from mlmarket.orchestration.conditions.conditions import ConditionError, Conditions
 from mlmarket.orchestration.conditions.questions import functions_for
 from mlmarket.orchestration.engine.bench import Bench
 from mlmarket.orchestration.engine.endings import Endings, cancelled, sought
@@ -61,7 +61,7 @@ class Night:
         Where to compute.
     """
 
-    def __init__(  # noqa: PLR0913 - all that a tick knows
+    def __init__(
         self,
         state: State,
         enrolments: pa.Table,
@@ -208,7 +208,8 @@ class Night:
             and releases[journey.journey].status == "approved"
             for place, journey in enumerate(passes.versions)
         ]
-        return passes.active & passes.known & np.array([*moves, False])[passes.version]
+        flags: Flags = passes.active & passes.known & np.array([*moves, False])[passes.version]
+        return flags
 
     def _awaiting(self) -> Flags:
         """Return who waits until something happens: they are asked at each tick."""

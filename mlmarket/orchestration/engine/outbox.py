@@ -52,28 +52,25 @@ def payload_of(content: object, now: datetime) -> Mapping[str, str]:
     Returns
     -------
     mapping of str to str
-        The slots of a message; ``data`` of a webhook beside its ``endpoint``.
+        The slots of a message; the data of a webhook, whose endpoint stands in ``template``.
     """
+    said: Mapping[str, str | None] = {}
     if isinstance(content, Message):
-        return content.slots
-    if isinstance(content, Webhook):
-        return content.data
-    if isinstance(content, Alert):
-        return {"to": content.to, "text": content.text}
-    if isinstance(content, Task):
-        said = {"title": content.title}
-        if content.assignee is not None:
-            said["assignee"] = content.assignee
-        if content.due_in is not None:
-            said["due_at"] = (now + content.due_in).isoformat()
-        return said
-    if isinstance(content, FieldUpdate):
-        return {"field": content.field, "value": content.value}
-    if isinstance(content, Tag | Audience):
-        change = {"add": content.add, "remove": content.remove}
-        said = {key: name for key, name in change.items() if name is not None}
-        return {"platform": content.platform, **said} if isinstance(content, Audience) else said
-    return {}
+        said = content.slots
+    elif isinstance(content, Webhook):
+        said = content.data
+    elif isinstance(content, Alert):
+        said = {"to": content.to, "text": content.text}
+    elif isinstance(content, Task):
+        due = None if content.due_in is None else (now + content.due_in).isoformat()
+        said = {"title": content.title, "assignee": content.assignee, "due_at": due}
+    elif isinstance(content, FieldUpdate):
+        said = {"field": content.field, "value": content.value}
+    elif isinstance(content, Tag):
+        said = {"add": content.add, "remove": content.remove}
+    elif isinstance(content, Audience):
+        said = {"platform": content.platform, "add": content.add, "remove": content.remove}
+    return {key: text for key, text in said.items() if text is not None}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

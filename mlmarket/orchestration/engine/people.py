@@ -7,7 +7,7 @@ of the size of ids, and facts are looked up by place instead of joined.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 import ibis.expr.types as ir
 import numpy as np
@@ -24,6 +24,7 @@ from mlmarket.orchestration.playbook import Playbook
 
 __all__ = ["People", "addresses_known", "people_known"]
 
+Column: TypeAlias = pa.Array | pa.ChunkedArray
 Rows = npt.NDArray[np.int64]
 
 _ADDRESS_SCHEMA: Final = pa.schema(dict.fromkeys(("contact_id", *ADDRESSES), pa.string()))
@@ -135,8 +136,9 @@ def people_known(
         contacts = contacts.filter(pc.is_in(contacts["contact_id"], value_set=only))
     contacts = contacts.sort_by("contact_id").combine_chunks()
     ids = _one_chunk(contacts["contact_id"])
-    zones = _zones(contacts, playbook.policy.timezone)
-    table = _on_bench(contacts, scores, ids, bench)
+    content = _beside(contacts, scores, ids)
+    table = bench.create_table("people", pa.table(content))
+    zones = _zones(content, playbook.policy.timezone)
     return People(ids, table, zones, all_known)
 
 
@@ -164,10 +166,10 @@ def addresses_known(events: Behaviour, now: datetime) -> pa.Table | None:
     return None if contacts is None else _addresses(contacts)
 
 
-def _on_bench(contacts: pa.Table, scores: pa.Table, ids: pa.Array, bench: Bench) -> ir.Table:
-    """Write contacts with their scores beside them, taken by place, to the bench."""
+def _beside(contacts: pa.Table, scores: pa.Table, ids: pa.Array) -> dict[str, Column]:
+    """Return the columns of contacts with their scores, taken by place, beside them."""
     places = pc.index_in(ids, value_set=_one_chunk(scores["contact_id"]))
-    content: dict[str, pa.Array | pa.ChunkedArray] = {"person": pa.array(np.arange(len(ids)))}
+    content: dict[str, Column] = {"person": pa.array(np.arange(len(ids)))}
     for name in contacts.column_names:
         content[name] = contacts[name]
     for name in scores.column_names:
@@ -175,13 +177,15 @@ def _on_bench(contacts: pa.Table, scores: pa.Table, ids: pa.Array, bench: Bench)
             content[name] = scores[name].take(places)
     for name in ADDRESSES:
         content.setdefault(name, pa.nulls(len(ids), pa.string()))
-    return bench.create_table("people", pa.table(content))
+    return content
 
 
-def _zones(contacts: pa.Table, default: str) -> Zones:
-    there = "timezone" in contacts.column_names
-    written = contacts["timezone"].cast(pa.string()).combine_chunks() if there else None
-    return Zones(written, len(contacts), default)
+def _zones(content: Mapping[str, Column], default: str) -> Zones:
+    column = content.get("timezone")
+    count = len(content["person"])
+    if column is None:
+        return Zones(None, count, default)
+    return Zones(_one_chunk(column).cast(pa.string()), count, default)
 
 
 def _contacts(
@@ -219,9 +223,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _mentioned(words: str, columns: Iterable[str]) -> list[str]:
-    return [
-        name for name in columns if name != "contact_id" and (name in words or name in _ALWAYS)
-    ]
+    return [name for name in columns if name != "contact_id" and (name in words or name in _ALWAYS)]
 
 
 def _with_text_ids(table: pa.Table) -> pa.Table:
@@ -229,8 +231,8 @@ def _with_text_ids(table: pa.Table) -> pa.Table:
     return table.set_column(place, "contact_id", table["contact_id"].cast(pa.string()))
 
 
-def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
-    whole = column.combine_chunks()
+def _one_chunk(column: Column) -> pa.Array:
+    whole = column if isinstance(column, pa.Array) else column.combine_chunks()
     return whole if isinstance(whole, pa.Array) else pa.concat_arrays(whole.chunks)
 
 

@@ -18,9 +18,10 @@ import pyarrow as pa
 
 from mlmarket.expressions import schema_of
 from mlmarket.orchestration.behaviour import Behaviour
-from mlmarket.orchestration.conditions.conditions import ConditionError, Conditions
 from mlmarket.orchestration.conditions.answering import Known, facts
+from mlmarket.orchestration.conditions.conditions import ConditionError, Conditions
 from mlmarket.orchestration.engine.bench import Bench
+from mlmarket.orchestration.engine.json_text import json_of
 from mlmarket.orchestration.engine.people import People
 
 __all__ = ["Answers", "Questions", "Subjects"]
@@ -230,15 +231,11 @@ class Questions:
         answers = facts(
             conditions, base, self._events, now=self._now, bench=self._bench, known=self._known
         )
-        return base.left_join(answers, "n").select(base, answers.drop("n"))
+        answers = answers.rename(answered="n")
+        return base.left_join(answers, base["n"] == answers["answered"]).drop("answered")
 
 
 _NAME: Final = re.compile(r'[^\W\d]\w*|"((?:[^"]|"")*)"')
-
-
-@ibis.udf.scalar.builtin(name="to_json")
-def _to_json(value) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    """Return a value of any type as JSON."""
 
 
 def _shown(conditions: Conditions, table: ir.Table) -> ir.StringValue:
@@ -248,6 +245,6 @@ def _shown(conditions: Conditions, table: ir.Table) -> ir.StringValue:
     whole: ir.StringValue = ibis.literal("{")
     for place, (column, name) in enumerate(sorted(names.items(), key=lambda one: one[1])):
         label = json.dumps(name, ensure_ascii=False)
-        value = _to_json(table[column]).cast("string").fill_null("null")
+        value = json_of(table[column])
         whole = whole + f"{', ' if place else ''}{label}: " + value
     return whole + "}"

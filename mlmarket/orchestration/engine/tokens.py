@@ -15,6 +15,7 @@ import ibis
 import ibis.expr.types as ir
 
 from mlmarket.errors import ConfigurationError, suggestion
+from mlmarket.orchestration.engine.json_text import json_of
 from mlmarket.orchestration.wording import FORMATS, Placeholder, as_text
 
 __all__ = ["TRIGGER_ITEM", "Token", "as_json", "filled_in", "lacking", "parts_of", "tokens_of"]
@@ -180,7 +181,7 @@ def as_json(texts: Mapping[str, str], table: ir.Table) -> ir.StringValue:
         key = json.dumps(name, ensure_ascii=False)
         whole = whole + ibis.literal(f"{', ' if place else ''}{key}: ")
         if tokens_of(texts[name]):
-            whole = whole + _quoted(filled_in(texts[name], table)).fill_null("null")
+            whole = whole + json_of(filled_in(texts[name], table))
         else:
             whole = whole + ibis.literal(json.dumps(texts[name], ensure_ascii=False))
     return whole + ibis.literal("}")
@@ -192,12 +193,3 @@ def _value(token: Token, table: ir.Table) -> ir.StringValue:
     else:
         value = ibis.null("string")
     return value if token.default is None else value.fill_null(token.default)
-
-
-@ibis.udf.scalar.builtin(name="to_json")
-def _to_json(value: str) -> str:
-    """Return a text in the quotes and escapes of JSON."""
-
-
-def _quoted(text: ir.StringValue) -> ir.StringValue:
-    return ibis.ifelse(text.isnull(), ibis.null("string"), _to_json(text).cast("string"))

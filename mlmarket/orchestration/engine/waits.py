@@ -22,6 +22,7 @@ __all__ = ["Waits"]
 
 Rows = npt.NDArray[np.int64]
 Times = npt.NDArray[np.datetime64]
+Hours = npt.NDArray[np.timedelta64]
 
 _NEVER: Final = np.datetime64("NaT", "us")
 _HOUR: Final = np.timedelta64(3_600_000_000, "us")
@@ -108,7 +109,7 @@ class Waits:
         if not len(rows):
             return found
         codes, names = self._people.zones.of(person[rows]), self._people.zones.names
-        hours = hour[rows].astype(np.int64) * _HOUR
+        hours: Hours = hour[rows].astype(np.int64) * _HOUR
         allowed = np.ones((len(rows), len(WEEKDAYS)), dtype=np.bool_)
         on_a_day = weekday[rows] >= 0
         allowed[on_a_day] = np.eye(len(WEEKDAYS), dtype=np.bool_)[weekday[rows][on_a_day]]

@@ -11,6 +11,7 @@ is *withheld* and they move on, as those who were sent it do.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,9 @@ __all__ = ["Asked", "Means", "Starting", "Walk"]
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 Times = npt.NDArray[np.datetime64]
+
+_NEXT: Final = np.timedelta64(1, "us")
+"""After this tick and before any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,9 @@ class Walk:
     def stand(self, rows: Rows) -> None:
         """Let new passes come to their first step, and no further in this tick."""
         passes = self.passes
+        more = np.zeros(len(passes) - len(self._walking), dtype=np.bool_)
+        for name in ("_walking", "_arriving", "_weighed"):
+            setattr(self, name, np.concatenate([getattr(self, name), more]))
         for place in np.unique(passes.version[rows]):
             here = rows[passes.version[rows] == place]
             node = passes.versions[place].nodes[0]
@@ -154,15 +161,25 @@ class Walk:
             self.means.endings.complete(done)
 
     def _first_visits(self, place: int, node: Node, rows: Rows) -> Rows:
-        """Stop those who have been at a step in this tick; return the others."""
+        """Stop those who have come to a step in this tick before; return the others."""
         before = self._visited.get((place, node.position))
         if before is not None and len(rows):
             again = np.isin(rows, before)
-            self._walking[rows[again]] = False
+            self._stop(rows[again])
             rows = rows[~again]
-            before = np.concatenate([before, rows])
-        self._visited[place, node.position] = rows if before is None else before
+        # Who leaves a wait has not come to it, and may come back to it.
+        coming = rows[self._arriving[rows]] if isinstance(node.content, Wait) else rows
+        self._visited[place, node.position] = (
+            coming if before is None else np.concatenate([before, coming])
+        )
         return rows
+
+    def _stop(self, rows: Rows) -> None:
+        """Let rows come to the step where they stand at the next tick, not in this one."""
+        passes = self.passes
+        self._walking[rows] = False
+        passes.arrived[rows] = passes.now + _NEXT
+        passes.due[rows] = np.maximum(passes.due[rows], passes.now + _NEXT)
 
     def _do(self, place: int, node: Node, rows: Rows) -> None:
         content = node.content

@@ -135,4 +135,3 @@ class Ways:
         key = f"{node.name}, until.when"
         answers = self._questions.permits({key: str(until.when)}, self._subjects(rows))
         return answers.holds[key]
-

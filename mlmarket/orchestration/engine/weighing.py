@@ -60,7 +60,6 @@ def _offer(journey: Journey, node: Node) -> Offer:
     if not isinstance(content, Message | Audience):
         kind = type(content).__name__
         raise TypeError(kind)
-    is_message = isinstance(content, Message)
     topic = journey.topic_of(content)
     within = content.within if isinstance(content, Message) else None
     return Offer(
@@ -75,7 +74,7 @@ def _offer(journey: Journey, node: Node) -> Offer:
         transactional=journey.transactional,
         best_time=isinstance(content, Message) and content.send == "best_time",
         within=np.timedelta64(within or _ONE_DAY),
-        worth=content.worth if isinstance(content, Message) and is_message else None,
+        worth=content.worth if isinstance(content, Message) else None,
         if_blocked=content.if_blocked,
     )
 
@@ -104,7 +103,7 @@ def apply(verdicts: Verdicts, asked: Sequence[Asked], walk: Walk) -> None:
 def _part(verdicts: Verdicts, here: slice) -> Verdicts:
     return Verdicts(
         fate=verdicts.fate[here],
-        channel=verdicts.channel[here].astype(np.int64),
+        channel=verdicts.channel[here],
         not_before=verdicts.not_before[here],
         reasons=verdicts.reasons[here],
         until=verdicts.until[here],
@@ -120,9 +119,7 @@ def _winners(winner: Rows, which: Rows, names: Sequence[str]) -> pa.Array:
 
 def _apply_one(said: Verdicts, one: Asked, winner: pa.Array, walk: Walk) -> None:
     fate = _with_patience(said, one, walk.passes)
-    reasons = np.where(
-        fate != said.fate, said.reasons | int(Reason.HELD_TOO_LONG), said.reasons
-    )
+    reasons = np.where(fate != said.fate, said.reasons | int(Reason.HELD_TOO_LONG), said.reasons)
     only_held_out = (said.fate == Fate.ADVANCE) & (reasons != 0) & (reasons & ~_HOLDOUTS == 0)
     log, passes = walk.means.log, walk.passes
     for kind in (Fate.SENT, Fate.FALL_BACK):
@@ -134,11 +131,15 @@ def _apply_one(said: Verdicts, one: Asked, winner: pa.Array, walk: Walk) -> None
             "send",
             reasons=reasons[chosen],
             fate="fall_back" if kind is Fate.FALL_BACK else None,
-            channel=said.channel[chosen],
+            channel=said.channel[chosen].astype(np.int64),
             due=when,
         )
         walk.means.outbox.put(
-            one.place, one.node, rows, channel=said.channel[chosen], not_before=when
+            one.place,
+            one.node,
+            rows,
+            channel=said.channel[chosen].astype(np.int64),
+            not_before=when,
         )
         walk.resume(rows, one.node, when)
     rows = one.rows[only_held_out]

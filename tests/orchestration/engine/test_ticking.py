@@ -60,8 +60,8 @@ def test_nights_that_were_missed_never_let_two_messages_fall_together(kit, one_s
 def test_a_member_who_came_while_no_tick_ran_still_enters(kit, one_shop):
     book = kit.playbook()
     alone = book.model_copy(update={"journeys": ()})
-    first = tick(State().under(alone), kit.scores(ana=0.9), one_shop(), now=kit.when(0))
-    state = State().after(first).under(book)
+    first = tick(kit.released(alone), kit.scores(ana=0.9), one_shop(), now=kit.when(0))
+    state = State().after(first).under(book).approving(by="ana", at=kit.when(0.5))
     later = tick(state, kit.scores(ana=0.9), one_shop(), now=kit.when(1))
     assert later.changes.num_rows == 0
     assert kit.outcomes([later], "ana")[0] == ("entry", "entered", ())
@@ -241,7 +241,7 @@ def test_predictions_about_people_who_are_not_contacts_are_not_used(kit, one_sho
 
 def test_without_predictions_nothing_happens(kit, one_shop):
     state, made = kit.nights(kit.playbook(), one_shop(), kit.scores(), range(3))
-    assert made[-1].counts() == {"members": 0, "changes": 0, "outbox": 0}
+    assert made[-1].counts() == {"members": 0, "changes": 0, "outbox": 0, "cancelled": 0}
     assert state.enrolments.num_rows == 0
 
 
