@@ -51,12 +51,16 @@ if TYPE_CHECKING:
     from mlmarket.orchestration.policy import Policy, load_policy
     from mlmarket.orchestration.segments.audiences import Audience, audience, audience_changes
     from mlmarket.orchestration.segments.definition import (
+        Guard,
         Segment,
         TopShare,
         check_segments,
         load_segments,
     )
-    from mlmarket.orchestration.segments.lists import segment_list
+    from mlmarket.orchestration.segments.lists import mailing_list, segment_list
+    from mlmarket.orchestration.segments.membership import SegmentResult
+    from mlmarket.orchestration.segments.rules import Sources
+    from mlmarket.orchestration.segments.static_lists import StaticList
     from mlmarket.orchestration.state.claims import Check, Worker
     from mlmarket.orchestration.state.deciding import decide
     from mlmarket.orchestration.state.erasure import FilesErased, erase_from_files
@@ -113,6 +117,7 @@ __all__ = [
     "Finding",
     "Forgotten",
     "Ground",
+    "Guard",
     "Handover",
     "Holdout",
     "Journey",
@@ -135,10 +140,13 @@ __all__ = [
     "Retries",
     "Route",
     "Segment",
+    "SegmentResult",
+    "Sources",
     "State",
     "StateLockedError",
     "StateMovedError",
     "StateStore",
+    "StaticList",
     "Store",
     "TableAdapter",
     "TopShare",
@@ -169,6 +177,7 @@ __all__ = [
     "load_policy",
     "load_segments",
     "load_template",
+    "mailing_list",
     "may_join_audience",
     "person_known",
     "policy_schema",
@@ -213,6 +222,7 @@ _PLACES = {
     "Finding": "lint",
     "Forgotten": "state.forgetting",
     "Ground": "telling.why_not",
+    "Guard": "segments.definition",
     "Handover": "handover",
     "Holdout": "playbook",
     "Journey": "journeys.journey",
@@ -235,10 +245,13 @@ _PLACES = {
     "Retries": "handover",
     "Route": "handover",
     "Segment": "segments.definition",
+    "SegmentResult": "segments.membership",
+    "Sources": "segments.rules",
     "State": "state.standing",
     "StateLockedError": "state.store",
     "StateMovedError": "state.store",
     "StateStore": "state.store",
+    "StaticList": "segments.static_lists",
     "Store": "state.seam",
     "TableAdapter": "handover",
     "TopShare": "segments.definition",
@@ -269,6 +282,7 @@ _PLACES = {
     "load_policy": "policy",
     "load_segments": "segments.definition",
     "load_template": "templates",
+    "mailing_list": "segments.lists",
     "may_join_audience": "arbitration.advertising",
     "person_known": "telling.why_not",
     "policy_schema": "journeys.schema",
