@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         tick_id_of,
     )
     from mlmarket.orchestration.export import write_csv
-    from mlmarket.orchestration.fingerprint import fingerprint
+    from mlmarket.orchestration.fingerprints import fingerprint
     from mlmarket.orchestration.graph import JourneyCounts, NodeCounts, journey_svg, to_mermaid
     from mlmarket.orchestration.handover import (
         Adapter,
@@ -271,7 +271,7 @@ _PLACES = {
     "erase_from_files": "state.erasure",
     "erasure_key": "state.tombstones",
     "explain": "telling.explaining",
-    "fingerprint": "fingerprint",
+    "fingerprint": "fingerprints",
     "in_doubt": "handover",
     "journey_counts": "telling.results",
     "journey_schema": "journeys.schema",

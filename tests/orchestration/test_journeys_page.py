@@ -10,7 +10,7 @@ from mlmarket.orchestration import Journey, Reason
 from mlmarket.orchestration.documents import read_document, validated
 from mlmarket.orchestration.journeys.entry import Entry
 from mlmarket.orchestration.journeys.flow import KINDS
-from mlmarket.orchestration.lint import lint
+from mlmarket.orchestration.lint import lint_playbook
 from mlmarket.orchestration.playbook import load_playbook
 from mlmarket.orchestration.policy import Policy
 from mlmarket.orchestration.segments.definition import Segment
@@ -49,7 +49,7 @@ def test_every_example_is_one_of_the_files_and_can_be_read(tmp_path):
 
 def test_the_linter_has_nothing_against_the_examples(tmp_path):
     book = load(tmp_path)
-    assert lint(book, known=documented_schema(), event_types=["add_to_cart"]) == ()
+    assert lint_playbook(book, known=documented_schema(), event_types=["add_to_cart"]) == ()
 
 
 def test_the_ways_in_that_are_shown_are_ways_in(tmp_path):

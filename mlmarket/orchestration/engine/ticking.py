@@ -16,7 +16,7 @@ from mlmarket.orchestration.engine.bench import open_bench
 from mlmarket.orchestration.engine.night import Night
 from mlmarket.orchestration.engine.people import people_known
 from mlmarket.orchestration.engine.standing import followed, looked_at, versions_of
-from mlmarket.orchestration.fingerprint import fingerprint
+from mlmarket.orchestration.fingerprints import fingerprint
 from mlmarket.orchestration.playbook import Playbook
 from mlmarket.orchestration.state.standing import Decisions, EarlierTickError, State, utc
 
@@ -54,7 +54,7 @@ def tick_id_of(
     playbook : Playbook
         The segments, journeys and the holdout in force.
     predictions_fingerprint : str
-        See :func:`~mlmarket.orchestration.fingerprint.fingerprint`.
+        See :func:`~mlmarket.orchestration.fingerprints.fingerprint`.
     now : datetime
         When, with a zone.
     is_partial : bool, default False

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from mlmarket.orchestration.behaviour import Behaviour
 from mlmarket.orchestration.engine.ticking import tick, tick_id_of
-from mlmarket.orchestration.fingerprint import fingerprint
+from mlmarket.orchestration.fingerprints import fingerprint
 from mlmarket.orchestration.playbook import Playbook
 from mlmarket.orchestration.state.seam import Store
 from mlmarket.orchestration.state.standing import Decisions
