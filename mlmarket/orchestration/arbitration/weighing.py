@@ -151,13 +151,7 @@ def facts_of(  # noqa: PLR0913 - each source of facts is one argument
         bench=bench,
     )
     told = {_HANDOVER: handed_over, _HYGIENE: unhygienic}
-    asked = {_HANDOVER: policy.handover, _HYGIENE: policy.hygiene}
-    texts = {key: text for key, text in asked.items() if text is not None and told[key] is None}
-    nobody = np.zeros(len(contact_ids), np.bool_)
-    held = dict.fromkeys(asked, nobody) | {
-        key: flags for key, flags in told.items() if flags is not None
-    }
-    held |= _suppressing(texts, people, len(contact_ids), scene)
+    held = _held_back(told, policy, people, len(contact_ids), scene)
     return PeopleFacts(
         zones=zones,
         zone=zone,
@@ -234,6 +228,17 @@ class _Columns:
     def hours(self, name: str) -> Rows:
         """Return hours of the day, -1 where not known."""
         return _within(self.numbers(name), _HOURS)
+
+
+def _held_back(
+    told: Mapping[str, Flags | None], policy: Policy, people: ir.Table, count: int, scene: _Scene
+) -> dict[str, Flags]:
+    """Return who is handed over and whose address is left alone, as told or else computed."""
+    asked = {_HANDOVER: policy.handover, _HYGIENE: policy.hygiene}
+    texts = {key: text for key, text in asked.items() if text is not None and told[key] is None}
+    given = {key: flags for key, flags in told.items() if flags is not None}
+    nobody = dict.fromkeys(asked, np.zeros(count, np.bool_))
+    return {**nobody, **given, **_suppressing(texts, people, count, scene)}
 
 
 def _suppressing(
