@@ -22,6 +22,7 @@ from mlmarket.orchestration.policy import Policy
 __all__ = ["look_back", "past_sends"]
 
 _KINDS: Final = ("message", "audience")
+_NEEDED: Final = ["contact_id", "not_before", "channel", "topic", "transactional"]
 _NOT_SENT: Final = ("cancelled", "failed")
 _SLACK: Final = timedelta(days=1)
 """Zones lie up to 14 hours apart."""
@@ -82,9 +83,11 @@ def past_sends(
     reach = look_back(policy)
     # Without rules that look back, nothing was sent between now and now.
     theirs = messages_known(events, now, since=now - reach)
-    ours = sent.filter(pc.is_in(sent["kind"], value_set=pa.array(_KINDS)))
-    ours, theirs = _without_twins(ours, theirs)
-    ours = ours.filter(pc.greater(ours["not_before"], pa.scalar(now - reach, pa.timestamp("us"))))
+    ours, theirs = _without_twins(sent, theirs)
+    # Keys are long: they are left behind before rows are copied.
+    kept = pc.and_(_is_sent(ours), pc.is_in(ours["kind"], value_set=pa.array(_KINDS)))
+    since = pa.scalar(now - reach, pa.timestamp("us"))
+    ours = ours.select(_NEEDED).filter(pc.and_(kept, pc.greater(ours["not_before"], since)))
     contacts = pa.chunked_array(
         [*ours["contact_id"].chunks, *theirs["contact_id"].chunks], pa.string()
     )
@@ -107,26 +110,20 @@ def _without_twins(ours: pa.Table, theirs: pa.Table) -> tuple[pa.Table, pa.Table
 
     A message that is said to have failed and yet was sent is theirs.
     """
-    gone = pc.and_(
-        pc.is_in(ours["status"], value_set=pa.array(_NOT_SENT)),
-        pc.invert(ours["transactional"].fill_null(False)),  # noqa: FBT003
-    )
-    ours = ours.filter(pc.invert(gone))
     if not len(theirs) or not len(ours):
-        return _still_sent(ours), theirs
-    keys = ours["idempotency_key"]
-    twin = pc.index_in(keys, value_set=theirs["message_id"].combine_chunks())
-    sent_at = pc.coalesce(
-        theirs["sent_at"].combine_chunks().take(twin.combine_chunks()),
-        ours["not_before"].combine_chunks(),
-    )
-    ours = ours.set_column(ours.schema.get_field_index("not_before"), "not_before", sent_at)
-    known = pc.is_in(theirs["message_id"], value_set=keys.combine_chunks())
-    return _still_sent(ours), theirs.filter(pc.invert(known))
+        return ours, theirs
+    known = pc.or_(_is_sent(ours), ours["transactional"].fill_null(False))  # noqa: FBT003
+    keys = pc.if_else(known, ours["idempotency_key"], None).combine_chunks()
+    twin = pc.index_in(keys, value_set=theirs["message_id"].combine_chunks(), skip_nulls=True)
+    sent_at = theirs["sent_at"].combine_chunks().take(twin)
+    at = pc.coalesce(sent_at, ours["not_before"].combine_chunks())
+    ours = ours.set_column(ours.schema.get_field_index("not_before"), "not_before", at)
+    is_ours = pc.is_in(theirs["message_id"], value_set=keys, skip_nulls=True)
+    return ours, theirs.filter(pc.invert(is_ours))
 
 
-def _still_sent(ours: pa.Table) -> pa.Table:
-    return ours.filter(pc.invert(pc.is_in(ours["status"], value_set=pa.array(_NOT_SENT))))
+def _is_sent(ours: pa.Table) -> pa.ChunkedArray:
+    return pc.invert(pc.is_in(ours["status"], value_set=pa.array(_NOT_SENT)))
 
 
 def _codes(ours: pa.ChunkedArray, theirs: pa.ChunkedArray, known: list[str]) -> np.ndarray:

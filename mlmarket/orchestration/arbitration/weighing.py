@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from zoneinfo import available_timezones
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlmarket.expressions import parse_condition, schema_of
+from mlmarket.expressions import schema_of
 from mlmarket.market.time import time_zone
 from mlmarket.orchestration.arbitration.arbitrate import arbitrate
 from mlmarket.orchestration.arbitration.candidates import Candidates, Offer, Rows, Verdicts
@@ -23,6 +24,8 @@ from mlmarket.orchestration.arbitration.gates import Gate, Gatekeeper, numbers_o
 from mlmarket.orchestration.arbitration.past import past_sends
 from mlmarket.orchestration.arbitration.reasons import Bits
 from mlmarket.orchestration.behaviour import ADDRESSES, Behaviour, contacts_known
+from mlmarket.orchestration.conditions.answering import Known, facts
+from mlmarket.orchestration.conditions.conditions import Conditions
 from mlmarket.orchestration.documents import WEEKDAYS
 from mlmarket.orchestration.engine.bench import Bench
 from mlmarket.orchestration.journeys.journey import Journey
@@ -33,6 +36,8 @@ from mlmarket.orchestration.state.standing import State
 __all__ = ["addresses_of", "closed_rungs", "facts_of", "gates_of", "weigh", "zones_of"]
 
 _HOURS: Final = 24
+_HANDOVER: Final = "policy, key 'handover'"
+_HYGIENE: Final = "policy, key 'hygiene'"
 
 
 def weigh(  # noqa: PLR0913 - each source of facts is one argument
@@ -48,6 +53,7 @@ def weigh(  # noqa: PLR0913 - each source of facts is one argument
     handed_over: Flags | None = None,
     unhygienic: Flags | None = None,
     active: pa.Table | None = None,
+    memberships: pa.Table | None = None,
 ) -> Verdicts:
     """Collect what is known about the people of all candidates, and decide about each.
 
@@ -77,6 +83,8 @@ def weigh(  # noqa: PLR0913 - each source of facts is one argument
     active : pyarrow.Table, optional
         The passes under way now: version, contact_id, entered_at and holdout; those of the state
         by default.
+    memberships : pyarrow.Table, optional
+        Who is in which segment now, for conditions of the policy; those of the state by default.
 
     Returns
     -------
@@ -88,7 +96,7 @@ def weigh(  # noqa: PLR0913 - each source of facts is one argument
     ConfigurationError
         Where the policy names a zone or a column that does not exist.
     """
-    facts = facts_of(
+    read = facts_of(
         candidates,
         contact_ids=contact_ids,
         playbook=playbook,
@@ -100,8 +108,9 @@ def weigh(  # noqa: PLR0913 - each source of facts is one argument
         handed_over=handed_over,
         unhygienic=unhygienic,
         active=active,
+        memberships=memberships,
     )
-    return arbitrate(candidates, facts, playbook.policy, now=now)
+    return arbitrate(candidates, read, playbook.policy, now=now)
 
 
 def facts_of(  # noqa: PLR0913 - each source of facts is one argument
@@ -117,6 +126,7 @@ def facts_of(  # noqa: PLR0913 - each source of facts is one argument
     handed_over: Flags | None = None,
     unhygienic: Flags | None = None,
     active: pa.Table | None = None,
+    memberships: pa.Table | None = None,
 ) -> PeopleFacts:
     """Collect what arbitration reads; the arguments are those of :func:`weigh`."""
     policy = playbook.policy
@@ -132,11 +142,21 @@ def facts_of(  # noqa: PLR0913 - each source of facts is one argument
         state=state,
     )
     probability, gain = _worths(candidates, columns)
+    scene = _Scene(
+        person=np.unique(candidates.person),
+        events=events,
+        memberships=state.members if memberships is None else memberships,
+        sent=state.sent,
+        now=now,
+        bench=bench,
+    )
+    told = {_HANDOVER: handed_over, _HYGIENE: unhygienic}
+    held = _held_back(told, policy, people, len(contact_ids), scene)
     return PeopleFacts(
         zones=zones,
         zone=zone,
-        handed_over=columns.suppressed("handover", policy.handover, handed_over),
-        unhygienic=columns.suppressed("hygiene", policy.hygiene, unhygienic),
+        handed_over=held[_HANDOVER],
+        unhygienic=held[_HYGIENE],
         send_at=columns.times("send_at_utc"),
         send_weekday=columns.weekdays("send_weekday"),
         send_hour=columns.hours("send_hour_local"),
@@ -146,6 +166,18 @@ def facts_of(  # noqa: PLR0913 - each source of facts is one argument
         past=past_sends(state.sent, events, contact_ids, policy, now=now),
         passes=_passes(state, playbook, active, contact_ids, now),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scene:
+    """Where and about whom conditions of the policy are asked."""
+
+    person: Rows
+    events: Behaviour
+    memberships: pa.Table
+    sent: pa.Table
+    now: datetime
+    bench: Bench
 
 
 class _Columns:
@@ -197,16 +229,42 @@ class _Columns:
         """Return hours of the day, -1 where not known."""
         return _within(self.numbers(name), _HOURS)
 
-    def suppressed(self, key: str, text: str | None, given: Flags | None) -> Flags:
-        """Return for whom a condition of the policy holds, or is not known."""
-        if given is not None:
-            return given
-        if text is None:
-            return np.zeros(self._count, np.bool_)
-        rule = parse_condition(text, schema=schema_of(self._people))
-        held = self.read(key, rule.to_ibis(self._people))
-        flags: Flags = held.fill_null(True).to_numpy(zero_copy_only=False)  # noqa: FBT003
-        return flags
+
+def _held_back(
+    told: Mapping[str, Flags | None], policy: Policy, people: ir.Table, count: int, scene: _Scene
+) -> dict[str, Flags]:
+    """Return who is handed over and whose address is left alone, as told or else computed."""
+    asked = {_HANDOVER: policy.handover, _HYGIENE: policy.hygiene}
+    texts = {key: text for key, text in asked.items() if text is not None and told[key] is None}
+    given = {key: flags for key, flags in told.items() if flags is not None}
+    nobody = dict.fromkeys(asked, np.zeros(count, np.bool_))
+    return {**nobody, **given, **_suppressing(texts, people, count, scene)}
+
+
+def _suppressing(
+    texts: Mapping[str, str], people: ir.Table, count: int, scene: _Scene
+) -> dict[str, Flags]:
+    """Return for whom each condition of the policy holds, or is not known."""
+    if not texts:
+        return {}
+    conditions = Conditions.parse(texts, schema=schema_of(people))
+    chosen = scene.bench.create_table(
+        ibis.util.gen_name("weighed"), pa.table({"n": scene.person}), temp=True
+    )
+    table = people.join(chosen, people["person"] == chosen["n"])
+    if conditions.questions:
+        known = Known(memberships=scene.memberships, sent=scene.sent)
+        now, bench = scene.now, scene.bench
+        table = bench.create_table(ibis.util.gen_name("asked"), table, temp=True)
+        answers = facts(conditions, table, scene.events, now=now, bench=bench, known=known)
+        table = table.join(answers, "n")
+    held = {f"held_{place}": conditions.suppresses(key, table) for place, key in enumerate(texts)}
+    rows = scene.bench.to_pyarrow(table.select("n", **held))
+    # Who is not among the people is not known.
+    flags = {key: np.ones(count, np.bool_) for key in texts}
+    for place, key in enumerate(texts):
+        flags[key][rows["n"].to_numpy()] = rows[f"held_{place}"].to_numpy()
+    return flags
 
 
 def _within(numbers: Floats, count: int) -> Rows:

@@ -20,7 +20,7 @@ from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.orchestration.playbook import Playbook
 from mlmarket.orchestration.state.standing import Decisions, State, utc
 from mlmarket.orchestration.tables import empty
-from mlmarket.orchestration.telling.explaining import DecisionMade, made_from
+from mlmarket.orchestration.telling.explaining import DecisionMade, in_order, made_from
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +29,7 @@ __all__ = ["Preview", "PreviewedPerson", "preview"]
 
 _MOST_TICKS: Final = 100
 """Moments looked at; a journey with a loop would otherwise never end."""
+_DATED: Final = {"messages": "sent_at", "consents": "changed_at"}
 _DAYS_AHEAD: Final = 31
 """How far a preview looks for people where nobody comes in tonight: a month of dates."""
 
@@ -182,7 +183,7 @@ def preview(
         PreviewedPerson(
             one,
             whys.get(one, ""),
-            tuple(made_from(row) for row in made if row["contact_id"] == one),
+            in_order((made_from(row) for row in made if row["contact_id"] == one), first.versions),
             {step: payload for (who, step), payload in handed.items() if who == one},
         )
         for one in chosen
@@ -321,8 +322,12 @@ class _KnownBy:
         return self.events.has(table)
 
     def table(self, name: str) -> ir.Table:
-        """Return one of the tables of the data contract."""
-        return self.events.table(name)
+        """Return one of the tables of the data contract, without what came after the moment."""
+        table = self.events.table(name)
+        if name not in _DATED:
+            return table
+        dated = table[_DATED[name]]
+        return table.filter(dated.isnull() | (dated <= self.until))  # noqa: PD003
 
     def activity(self, *types: str) -> ir.Table:
         """Return the behaviour of the given types that is known by the moment."""

@@ -79,6 +79,17 @@ def test_an_unknown_condition_of_the_policy_counts_as_yes(arena, weighed):
     assert [reasons for _, reasons in said] == [["hygiene"], ["hygiene"]]
 
 
+def test_conditions_of_the_policy_may_ask_what_people_did(kit, arena, weighed):
+    shop = kit.Shop(
+        contacts=[kit.person("ana"), kit.person("rui")],
+        consents=[kit.consent("ana"), kit.consent("rui")],
+        activity=[kit.did("ana", "open", 15)],
+    )
+    rules = {"hygiene": "count(open, within='30d') = 0"}
+    said, _ = weighed(both(arena), policy=rules, shop=shop)
+    assert said == [(Fate.SENT, []), (Fate.HOLD, ["hygiene"])]
+
+
 def test_who_has_no_zone_or_a_wrong_one_lives_in_that_of_the_policy(kit, arena, weighed):
     window = {"opens": "01:00", "closes": "02:00"}
     rules = {"timezone": "Asia/Kathmandu", "channels": {"email": {"window": window}}}
