@@ -1,7 +1,8 @@
 """Where are people in each journey tonight?"""
 
+import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time
 from typing import TYPE_CHECKING, Any, Final
@@ -128,7 +129,7 @@ def _section(
         counts=drawn_counts(known.counts, journey),
         messages=tuple(_messages(journey, rows, known.responses)),
         earned=tuple(_earned(known.earned)),
-        examples=tuple(_examples(tonight, predictions)),
+        examples=tuple(_examples(tonight, predictions, decisions.versions)),
     )
 
 
@@ -160,7 +161,24 @@ def _earned(rows: list[dict[str, Any]]) -> Iterator[Earned]:
         yield Earned(who, row["passes"], row["converted"], float(row["revenue"]))
 
 
-def _examples(tonight: list[dict[str, Any]], predictions: "pa.Table") -> list[ExamplePerson]:
+def _in_order(
+    rows: Iterable[dict[str, Any]], versions: Mapping[str, Journey]
+) -> list[dict[str, Any]]:
+    """Return decisions of one night in the order of the steps."""
+
+    def place(row: Mapping[str, Any]) -> int:
+        names = [node.name for node in versions[row["version"]].nodes]
+        return names.index(row["step"]) if row["step"] in names else _ENDS[row["step"]]
+
+    return sorted(rows, key=place)
+
+
+_ENDS: Final = {"entry": -1, "end": sys.maxsize}
+
+
+def _examples(
+    tonight: list[dict[str, Any]], predictions: "pa.Table", versions: Mapping[str, Journey]
+) -> list[ExamplePerson]:
     """Return people of as many different outcomes as there are, the same ones each time."""
     by_outcome: dict[str, list[str]] = {}
     for row in sorted(tonight, key=lambda row: str(row["decision_id"])):
@@ -175,8 +193,13 @@ def _examples(tonight: list[dict[str, Any]], predictions: "pa.Table") -> list[Ex
         if len(chosen) >= _EXAMPLES:
             break
     facts = _facts(chosen, predictions)
+    rows = {row["decision_id"]: row for row in tonight if row[CONTACT_ID] in set(chosen)}
     paths = {
-        contact: "; ".join(_in_words(row) for row in tonight if row[CONTACT_ID] == contact)
+        contact: "; ".join(
+            _in_words(row)
+            for row in _in_order(rows.values(), versions)
+            if row[CONTACT_ID] == contact
+        )
         for contact in chosen
     }
     return [ExamplePerson(contact, facts.get(contact, ()), paths[contact]) for contact in chosen]

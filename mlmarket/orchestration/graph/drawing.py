@@ -151,7 +151,8 @@ def _figures(box: Box, counts: NodeCounts) -> str:
     """Draw how many people are at a step, at the foot of its card."""
     message = box.node.kind == "message"
     shown = [(counts.waiting, "waiting" if message else "here now", _INK)]
-    shown.append((counts.sent, "sent" if message else "done", _INK))
+    if box.node.kind != "wait":  # nothing is done there: people are gone when it is over
+        shown.append((counts.sent, "sent" if message else "done", _INK))
     if message:
         shown.append((counts.suppressed, "held back", "#B03A06"))
     top, room = box.bottom - 34.0, box.width - 30.0
