@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.nightly.authoring import journey_named
@@ -12,6 +12,9 @@ from mlmarket.nightly.playbook import load_night_playbook
 from mlmarket.nightly.predictions import contacts_file
 from mlmarket.nightly.preview import copy_of_state
 from mlmarket.orchestration import Explanation, Ground, explain, person_known, why_not_in
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["JourneyReport", "explain_journey"]
 
@@ -104,10 +107,8 @@ def explain_journey(night: Night, name: str, contact_id: str) -> JourneyReport:
     )
 
 
-def _predicted(night: Night, contact_id: str) -> dict[str, Any]:
-    """Return the person's row of the predictions, empty where there is none."""
+def _predicted(night: Night, contact_id: str) -> "pa.Table":
+    """Return the person's row of the predictions, and none where there is none."""
     import pyarrow.parquet as pq
 
-    rows = pq.read_table(contacts_file(night.folder.path), filters=[(CONTACT_ID, "=", contact_id)])
-    found: list[dict[str, Any]] = rows.to_pylist()
-    return found[0] if found else {}
+    return pq.read_table(contacts_file(night.folder.path), filters=[(CONTACT_ID, "=", contact_id)])

@@ -150,7 +150,6 @@ def nights(
     book: Playbook, shop: Shop, predictions: pa.Table, days: Iterable[float]
 ) -> tuple[State, list[Decisions]]:
     """Run one tick on each day; return the last state and all decisions."""
-    from mlmarket.orchestration import tick
 
     state, made = released(book), []
     for day in days:

@@ -35,9 +35,9 @@ _LOOK_BACK: Final = timedelta(days=35)
 _DUE: Final = """
     SELECT DISTINCT e.person FROM standing AS s JOIN enrolments AS e USING (enrolment)
     WHERE s.until IS NULL AND s.status = 'active' AND least(s.due_at, s.expires_at) <= $now"""
-_WANTED: Final = f"""
+_NAMED: Final = """
     CREATE OR REPLACE TEMP TABLE wanted AS
-    SELECT person FROM people SEMI JOIN incoming_touched USING (contact_id) UNION {_DUE}"""
+    SELECT person FROM people SEMI JOIN incoming_touched USING (contact_id)"""
 _ONLY: Final = "person IN (SELECT person FROM wanted)"
 
 
@@ -76,10 +76,6 @@ def read_state(
     policy: Policy | None,
 ) -> State:
     """Return where people stand; see :meth:`StateStore.load`."""
-    if touched is not None and now is None:
-        what = "The state was asked for some people without a moment."
-        why = "Who is due could not be told."
-        raise ConfigurationError(what, why, "give now= together with touched=.")
     last = database.rows(
         "SELECT tick_id, decided_at, playbook_id FROM ticks ORDER BY number DESC LIMIT 1"
     )
@@ -106,7 +102,7 @@ def _tables(
     moment = None if now is None else utc(now)
     if touched is not None:
         with database.lent(incoming_touched=pa.table({"contact_id": touched.cast(pa.string())})):
-            database.run(_WANTED, now=moment)
+            database.run(_NAMED if moment is None else f"{_NAMED} UNION {_DUE}", now=moment)
     only = "TRUE" if touched is None else _ONLY
     values = {"last": decided_at or datetime.min, "since": moment and moment - back}  # noqa: DTZ901
     standing = "TRUE" if moment is None else OPEN_STANDING

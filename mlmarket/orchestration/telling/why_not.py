@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
+import ibis
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlmarket.errors import ConfigurationError
@@ -17,14 +19,13 @@ from mlmarket.orchestration.conditions import (
     evaluate_events,
     own_sends,
 )
+from mlmarket.orchestration.journeys.describe import duration_in_words
 from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.orchestration.playbook import Playbook
 from mlmarket.orchestration.segments.definition import Segment
 from mlmarket.orchestration.state.standing import State, utc
 
 __all__ = ["Ground", "Person", "person_known", "why_not_in"]
-
-_KINDS: Final = {bool: Type.BOOLEAN, int: Type.NUMBER, float: Type.NUMBER, str: Type.TEXT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Person:
 def person_known(
     contact_id: str,
     state: State,
-    predictions: Mapping[str, object],
+    predictions: pa.Table,
     events: Behaviour,
     *,
     now: datetime,
@@ -101,8 +102,8 @@ def person_known(
         Who.
     state : State
         With the person's memberships and messages.
-    predictions : mapping of str to object
-        The person's row of the predictions; empty where there is none.
+    predictions : pyarrow.Table
+        One row a contact; it need not hold the person.
     events : Behaviour
         Contacts and behaviour.
     now : datetime
@@ -126,14 +127,15 @@ def person_known(
         schema |= schema_of(contacts)
         found = contacts.filter(contacts["contact_id"] == contact_id).to_pyarrow().to_pylist()
         row |= found[0] if found else {}
-    if not row and not predictions:
+    scored = predictions.filter(pc.equal(predictions["contact_id"], contact_id)).to_pylist()
+    if not row and not scored:
         raise ConfigurationError(
             f"Nobody with the contact_id '{contact_id}' is known.",
             "There is nothing to explain.",
             "check the id: it is the one of your contacts table, not an e-mail address.",
         )
-    row |= predictions
-    schema |= {name: _kind(value) for name, value in predictions.items() if name not in schema}
+    row |= scored[0] if scored else {}
+    schema |= schema_of(ibis.memtable(predictions.slice(0, 0)))
     activity = events.activity()
     mine = activity.filter(
         activity["contact_id"].cast("string") == contact_id,
@@ -149,13 +151,6 @@ def person_known(
         (*mine.to_pyarrow().to_pylist(), *own_sends(sent)),
         frozenset(members["segment"].to_pylist()),
     )
-
-
-def _kind(value: object) -> Type:
-    if isinstance(value, datetime):
-        return Type.TIME
-    # A missing value could be of any kind; a number is what predictions mostly are.
-    return next((kind for of, kind in _KINDS.items() if isinstance(value, of)), Type.NUMBER)
 
 
 def why_not_in(
@@ -269,7 +264,11 @@ def _event(journey: Journey, person: Person, state: State, now: datetime) -> Ite
     if last is None:
         yield _no(f"never {what}")
         return
-    yield Ground(now - last <= entry.max_age, f"{what} within {entry.max_age}", {"last": last})
+    yield Ground(
+        now - last <= entry.max_age,
+        f"{what} within {duration_in_words(entry.max_age)}",
+        {"last": last},
+    )
     release = state.releases.get(journey.journey)
     if release is not None:
         yield Ground(last > utc(release.at), f"{what} after the approval", {"last": last})
