@@ -27,7 +27,6 @@ from mlmarket.orchestration import (
     retry_unknown,
     write_csv,
 )
-
 from mlmarket.orchestration.state.claims import LATER
 from mlmarket.orchestration.state.standing import utc
 
