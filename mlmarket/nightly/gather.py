@@ -72,7 +72,9 @@ def gather_report(
         with StateStore.open(night.workspace.state) as store:
             decisions = store.decisions_of(_tick_id(night))
             journeys = journey_sections(store, decisions, tonight.contacts, market)
-        segments = segment_sections(night, decisions, tonight.contacts, predictors, earlier)
+        segments = segment_sections(
+            night, market, decisions, tonight.contacts, predictors, earlier=earlier
+        )
     return ReportContent(
         night=night.day,
         timezone=night.settings.business.timezone,

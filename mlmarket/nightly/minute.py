@@ -10,12 +10,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mlmarket.errors import ConfigurationError
+from mlmarket.nightly.changes import changed_since
 from mlmarket.nightly.night import Night
 from mlmarket.nightly.playbook import load_night_playbook
-from mlmarket.nightly.predictions import read_predictions
-from mlmarket.orchestration import StateStore, changed_since, decide
+from mlmarket.nightly.predictions import read_predictions_of
+from mlmarket.orchestration import StateStore, decide
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from mlmarket.orchestration import Decisions
 
 __all__ = ["MinuteTick", "tick_now"]
@@ -71,10 +74,17 @@ def tick_now(night: Night, *, now: datetime | None = None) -> MinuteTick:
             )
         market = night.market(check=False)
         playbook = load_night_playbook(night.config, night.settings)
-        touched = changed_since(market, last, moment)
-        predictions = read_predictions(night.folder.path).contacts
+        touched = _together(changed_since(market, last, moment), store.recorded_since(last))
+        looked_at = _together(touched, store.due(moment))
+        predictions = read_predictions_of(night.folder.path, looked_at)
         decisions = decide(store, playbook, predictions, market, now=moment, touched=touched)
     return _told(decisions, len(touched))
+
+
+def _together(some: "pa.Array", others: "pa.Array") -> "pa.Array":
+    import pyarrow as pa
+
+    return pa.chunked_array([some, others]).unique().sort()
 
 
 def _told(decisions: "Decisions", touched: int) -> MinuteTick:

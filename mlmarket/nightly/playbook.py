@@ -142,9 +142,20 @@ def check_playbook(night: "Night", market: Market) -> Playbook:
         With file, segment and key.
     """
     playbook = load_night_playbook(night.config, night.settings)
-    check_segments(playbook.segments, known=known_columns(market, night.settings))
+    check_segments(
+        playbook.segments,
+        known=known_columns(market, night.settings),
+        # Which events there are takes a look at all of them.
+        events=event_types(market) if _ask_for_behaviour(playbook) else None,
+    )
     _check_goals(playbook, market)
     return playbook
+
+
+def _ask_for_behaviour(playbook: Playbook) -> bool:
+    """Return whether a condition of some segment may be about what people did."""
+    texts = [text for one in playbook.segments for text in (one.when, one.stay)]
+    return any("(" in text for text in texts if text is not None)
 
 
 def event_types(market: Market) -> frozenset[str]:

@@ -22,6 +22,7 @@ __all__ = [
     "join_predictions",
     "no_reasons",
     "read_predictions",
+    "read_predictions_of",
     "write_predictions",
 ]
 
@@ -210,3 +211,41 @@ def read_predictions(run: Path, *, columns: Sequence[str] | None = None) -> Pred
     wanted = None if columns is None else list(columns)
     contacts = pq.read_table(contacts_file(run), columns=wanted)
     return Predictions(contacts, pq.read_table(run / "predictions" / _MISSING))
+
+
+def read_predictions_of(run: Path, people: "pa.Array") -> "pa.Table":
+    """Return what a night predicted of some people; no other rows leave the file.
+
+    Parameters
+    ----------
+    run : Path
+        Its run folder.
+    people : pyarrow.Array of string
+        Contact ids.
+
+    Returns
+    -------
+    pyarrow.Table
+        One row a contact, without the columns that nobody has a value of: there, the predictor
+        said nothing, which is not the same as a person of whom it said nothing.
+    """
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(contacts_file(run))
+    telling = [
+        name for place, name in enumerate(file.schema_arrow.names) if _says_something(file, place)
+    ]
+    return pq.read_table(
+        contacts_file(run), columns=telling, filters=pc.field(CONTACT_ID).isin(people)
+    )
+
+
+def _says_something(file: "pq.ParquetFile", column: int) -> bool:
+    """Return whether anybody has a value, by what the file says of itself."""
+    groups = (file.metadata.row_group(place) for place in range(file.metadata.num_row_groups))
+    for group in groups:
+        said = group.column(column).statistics
+        if said is None or not said.has_null_count or said.null_count < group.num_rows:
+            return True
+    return False

@@ -1,17 +1,21 @@
 """How large is each segment, and what may be expected of it?"""
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from mlmarket.evaluation import Interval
+from mlmarket.market import Market
 from mlmarket.market.columns import CONTACT_ID
 from mlmarket.nightly.playbook import load_night_playbook
 from mlmarket.nightly.retention import SAVED, Retention, retention_of
-from mlmarket.orchestration import Decisions, Segment
+from mlmarket.orchestration import Decisions, Guard, Segment
+from mlmarket.orchestration.behaviour import contacts_known
+from mlmarket.orchestration.journeys.describe import duration_in_words
+from mlmarket.orchestration.state.standing import utc
 from mlmarket.prediction import BatchPredictor
 from mlmarket.reporting import SegmentSection, Worth
 
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
 
     from mlmarket.nightly.night import Night
 
-__all__ = ["in_currency", "segment_sections", "segment_sizes"]
+__all__ = ["in_currency", "rule_in_words", "segment_sections", "segment_sizes"]
 
 
 def segment_sizes(decisions: Decisions) -> dict[str, int]:
@@ -31,9 +35,11 @@ def segment_sizes(decisions: Decisions) -> dict[str, int]:
 
 def segment_sections(
     night: "Night",
+    market: Market,
     decisions: Decisions,
     predictions: "pa.Table",
     predictors: Sequence[BatchPredictor],
+    *,
     earlier: date | None,
 ) -> list[SegmentSection]:
     """Return what the report says of each segment.
@@ -42,6 +48,8 @@ def segment_sections(
     ----------
     night : Night
         Tonight.
+    market : Market
+        Where it is looked up who on a list is known.
     decisions : Decisions
         Tonight's.
     predictions : pyarrow.Table
@@ -76,7 +84,7 @@ def segment_sections(
                 name=segment.name,
                 title=segment.title,
                 action=segment.action or "",
-                why=_rule(segment),
+                why=rule_in_words(segment),
                 size=sizes[segment.name],
                 entered=moved.count("entered"),
                 left=moved.count("left"),
@@ -86,6 +94,7 @@ def segment_sections(
                 random_group=random_group,
                 worth=worth,
                 skipped=str(skipped.get(segment.name, "")),
+                unlisted=_unlisted(segment, market, decisions.now),
             )
         )
     return sections
@@ -111,19 +120,97 @@ def in_currency(predictor: BatchPredictor, currency: str) -> str:
 
 
 def _as_written(night: "Night", decisions: Decisions) -> list[Segment]:
-    """Return the segments in force in the order of their files; the state keeps them by name."""
-    written = load_night_playbook(night.config, night.settings).segments
-    places = {segment.name: place for place, segment in enumerate(written)}
-    return sorted(
-        decisions.playbook.segments, key=lambda one: (places.get(one.name, len(places)), one.name)
-    )
+    """Return the segments in force in the order of their files, with their lists.
+
+    The state keeps them by name, and nobody's name.
+    """
+    written = {
+        segment.name: segment
+        for segment in load_night_playbook(night.config, night.settings).segments
+    }
+    in_force = {segment.name: segment for segment in decisions.playbook.segments}
+    here = [segment for name, segment in written.items() if name in in_force]
+    return here + [in_force[name] for name in sorted(in_force.keys() - written.keys())]
 
 
-def _rule(segment: Segment) -> str:
-    parts = [segment.when] if segment.when else []
+def rule_in_words(segment: Segment) -> str:
+    """Return who is in a segment, as a sentence.
+
+    Parameters
+    ----------
+    segment : Segment
+        As it was written down.
+
+    Returns
+    -------
+    str
+        What a person has to satisfy, then how long members stay and when a night is not believed.
+
+    Examples
+    --------
+    >>> rule_in_words(Segment(name="a", title="A", when="risk > 0.5", stay="risk > 0.4"))
+    'risk > 0.5; members stay while risk > 0.4'
+    """
+    parts = [", ".join(_asked(segment)), *_staying(segment)]
+    return "; ".join(part for part in parts if part)
+
+
+def _asked(segment: Segment) -> Iterator[str]:
+    """Say what a person has to satisfy."""
+    wanted = [segment.when] if segment.when else []
+    if segment.list is not None:
+        wanted.append(f"on the list {segment.list.file}")
+    if segment.all_of:
+        wanted.append(f"in {' and '.join(segment.all_of)}")
+    if segment.any_of:
+        wanted.append(f"in {' or '.join(segment.any_of)}")
+    if segment.not_in:
+        wanted.append(f"not in {' or '.join(segment.not_in)}")
+    yield from wanted
     if segment.top is not None:
-        parts.append(segment.top.in_words)
-    return ", of these ".join(parts)
+        yield f"of these {segment.top.in_words}" if wanted else segment.top.in_words
+
+
+def _staying(segment: Segment) -> Iterator[str]:
+    """Say how long members stay, and when tonight's result is not believed."""
+    if segment.stay is not None:
+        yield f"members stay while {segment.stay}"
+    if segment.top is not None:
+        top = segment.top
+        places = [] if top.stay_share is None else [f"the top {top.stay_share:.0%}"]
+        places += [] if top.stay_most is None else [f"the first {top.stay_most:,}"]
+        if places:
+            yield f"members stay while among {' and '.join(places)}"
+    if segment.at_least is not None:
+        yield f"for at least {duration_in_words(segment.at_least)}"
+    if segment.guard is not None:
+        yield f"kept as it was {_guarded(segment.guard)}"
+
+
+def _guarded(guard: Guard) -> str:
+    limits = [] if guard.least is None else [f"below {guard.least:,} people"]
+    if guard.most is not None:
+        limits.append(f"above {guard.most:,} people")
+    if guard.change is not None:
+        limits.append(f"where more than {guard.change:.0%} would come and go")
+    return " or ".join(limits)
+
+
+def _unlisted(segment: Segment, market: Market, now: datetime) -> int:
+    """Return how many entries of a segment's list are nobody who is known."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    contacts = contacts_known(market, utc(now))
+    if segment.list is None or segment.list.people is None or contacts is None:
+        return 0
+    by = str(segment.list.by)
+    if by not in contacts.columns:
+        return len(segment.list.people)
+    known = pc.utf8_trim_whitespace(contacts.select(by).to_pyarrow()[by].cast(pa.string()))
+    known = pc.utf8_lower(known) if by == "email" else known
+    met = pc.is_in(pa.array(segment.list.people, pa.string()), value_set=known)
+    return len(segment.list.people) - int(pc.sum(met).as_py() or 0)
 
 
 def _about(segment: Segment, predictors: Sequence[BatchPredictor]) -> BatchPredictor | None:

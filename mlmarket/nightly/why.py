@@ -3,18 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from mlmarket.market.columns import CONTACT_ID
 from mlmarket.nightly.authoring import journey_named
 from mlmarket.nightly.night import Night
 from mlmarket.nightly.playbook import load_night_playbook
-from mlmarket.nightly.predictions import contacts_file
+from mlmarket.nightly.predictions import read_predictions_of
 from mlmarket.nightly.preview import copy_of_state
 from mlmarket.orchestration import Explanation, Ground, explain, person_known, why_not_in
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 __all__ = ["JourneyReport", "explain_journey"]
 
@@ -95,9 +90,8 @@ def explain_journey(night: Night, name: str, contact_id: str) -> JourneyReport:
         about = store.decisions_about(contact_id)
     # A tick between two nights may have decided since.
     now = max(night.as_of, state.last_now or night.as_of)
-    person = person_known(
-        contact_id, state, _predicted(night, contact_id), night.market(check=False), now=now
-    )
+    predicted = read_predictions_of(night.folder.path, pa.array([contact_id], pa.string()))
+    person = person_known(contact_id, state, predicted, night.market(check=False), now=now)
     return JourneyReport(
         contact_id,
         name,
@@ -105,10 +99,3 @@ def explain_journey(night: Night, name: str, contact_id: str) -> JourneyReport:
         explain(state, contact_id, decisions=about, journey=name),
         why_not_in(journey, person, state, now=now),
     )
-
-
-def _predicted(night: Night, contact_id: str) -> "pa.Table":
-    """Return the person's row of the predictions, and none where there is none."""
-    import pyarrow.parquet as pq
-
-    return pq.read_table(contacts_file(night.folder.path), filters=[(CONTACT_ID, "=", contact_id)])

@@ -148,6 +148,8 @@ class SegmentSection:
         Why it could not be decided tonight; empty where it was.
     worth : tuple of Worth
         What its members are worth, by each prediction of a value.
+    unlisted : int
+        Entries of its list that are nobody who is known.
     """
 
     name: str
@@ -163,6 +165,7 @@ class SegmentSection:
     random_group: float | None
     skipped: str = ""
     worth: tuple[Worth, ...] = ()
+    unlisted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

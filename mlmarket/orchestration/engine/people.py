@@ -100,7 +100,7 @@ def people_known(
         Further versions that people are on.
     predictions : pyarrow.Table
         One row a contact. A column named like an attribute takes its place; one without any
-        value counts as not there.
+        value counts as not there, unless these are the rows of `only` alone.
     events : Behaviour
         Where contacts are read.
     now : datetime
@@ -121,12 +121,7 @@ def people_known(
         Where a contact stands twice among the contacts.
     """
     words = _words(playbook, versions)
-    # Without a single value the predictor said nothing tonight: that must empty no segment.
-    telling = [
-        name
-        for name in _mentioned(words, predictions.column_names)
-        if predictions[name].null_count < len(predictions)
-    ]
+    telling = _telling(_mentioned(words, predictions.column_names), predictions, only)
     scores = _with_text_ids(predictions.select(["contact_id", *telling]))
     contacts = _contacts(words, events, now, only)
     all_known = contacts is not None
@@ -140,6 +135,18 @@ def people_known(
     table = bench.create_table("people", pa.table(content))
     zones = _zones(content, playbook.policy.timezone)
     return People(ids, table, zones, all_known)
+
+
+def _telling(names: list[str], predictions: pa.Table, only: pa.Array | None) -> list[str]:
+    """Return the columns of predictors that said something tonight.
+
+    Without a single value a predictor said nothing: that must empty no segment. Where only the rows
+    of the people looked at are given, the values of others cannot be known.
+    """
+    ids = predictions["contact_id"].cast(pa.string())
+    if only is not None and pc.all(pc.is_in(ids, value_set=only), min_count=0).as_py():
+        return names
+    return [name for name in names if predictions[name].null_count < len(predictions)]
 
 
 def addresses_known(events: Behaviour, now: datetime) -> pa.Table | None:

@@ -1,6 +1,6 @@
 """Who consented, or may not be written to, by what reached mlmarket itself?"""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import pyarrow as pa
@@ -11,7 +11,7 @@ from mlmarket.orchestration.state.database import Database
 from mlmarket.orchestration.state.standing import utc
 from mlmarket.orchestration.tables import CONSENT_EVENTS
 
-__all__ = ["record_consent", "suppress"]
+__all__ = ["record_consent", "recorded_since", "suppress"]
 
 _NEW_PEOPLE: Final = """
     INSERT INTO people
@@ -31,6 +31,21 @@ _NEW_SUPPRESSION: Final = """
     INSERT INTO suppressions SELECT $person, $channel, $reason, $at
     WHERE NOT EXISTS (FROM suppressions
         WHERE person = $person AND channel IS NOT DISTINCT FROM $channel)"""
+
+_RECORDED: Final = """
+    SELECT contact_id FROM people SEMI JOIN (
+        SELECT person FROM suppressions WHERE since > $at
+        UNION SELECT person FROM consent_events WHERE changed_at > $day_before) USING (person)
+    ORDER BY contact_id"""
+_UNDER_WAY: Final = timedelta(days=1)
+"""How late a consent may be recorded that a tick between two nights still notices."""
+
+
+def recorded_since(database: Database, moment: datetime) -> pa.Array:
+    """Return whom something was recorded about; see :meth:`StateStore.recorded_since`."""
+    at = utc(moment)
+    column = database.arrow(_RECORDED, at=at, day_before=at - _UNDER_WAY)["contact_id"]
+    return pa.concat_arrays([pa.array([], pa.string()), *column.cast(pa.string()).chunks])
 
 
 def record_consent(database: Database, rows: pa.Table) -> int:

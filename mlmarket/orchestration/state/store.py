@@ -152,6 +152,21 @@ class StateStore:
         """
         return due_contacts(self._database, now)
 
+    def recorded_since(self, moment: datetime) -> pa.Array:
+        """Return whose consent or suppression reached mlmarket itself after a moment.
+
+        Parameters
+        ----------
+        moment : datetime
+            With a zone. Consents are found by when they were given, up to a day before.
+
+        Returns
+        -------
+        pyarrow.Array of string
+            Contact ids, sorted.
+        """
+        return consents.recorded_since(self._database, moment)
+
     def knows(self, tick_id: str) -> bool:
         """Say whether a tick has been committed.
 

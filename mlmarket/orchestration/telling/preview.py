@@ -5,6 +5,7 @@ of the state, as if nobody had been in it before. Nothing is kept. From tonight 
 that each goes as far as the journey alone takes them.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from mlmarket.orchestration.engine.ticking import tick
 from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.orchestration.playbook import Playbook
 from mlmarket.orchestration.state.standing import Decisions, State, utc
-from mlmarket.orchestration.tables import empty
+from mlmarket.orchestration.tables import canonical, empty
 from mlmarket.orchestration.telling.explaining import DecisionMade, in_order, made_from
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Preview", "PreviewedPerson", "preview"]
 
-_MOST_TICKS: Final = 100
-"""Moments looked at; a journey with a loop would otherwise never end."""
-_DATED: Final = {"messages": "sent_at", "consents": "changed_at"}
+_MOST_MOMENTS: Final = 60
+"""How many moments of one person are shown; a journey with a loop would otherwise fill pages."""
+_LONG_AGO: Final = pa.scalar(datetime(1970, 1, 1), pa.timestamp("us"))  # noqa: DTZ001 - as tables do
 _DAYS_AHEAD: Final = 31
 """How far a preview looks for people where nobody comes in tonight: a month of dates."""
 
@@ -48,12 +49,15 @@ class PreviewedPerson:
         What would be decided, in order.
     handed_over : mapping of str to str
         What would be handed over, by step: the filled-in payload as JSON.
+    goes_on : bool
+        Whether there is more than is shown.
     """
 
     contact_id: str
     why: str
     steps: tuple[DecisionMade, ...]
     handed_over: Mapping[str, str] = field(default_factory=dict)
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,8 @@ class Preview:
                 yield f"  {step.in_words}"
                 if step.is_action and person.handed_over.get(step.step, "{}") != "{}":
                     yield f"      {person.handed_over[step.step]}"
+            if person.goes_on:
+                yield "  and so on"
 
 
 def preview(
@@ -173,26 +179,18 @@ def preview(
         As :func:`~mlmarket.orchestration.engine.ticking.tick` does.
     """
     known = _KnownBy(events, utc(now))
-    before = _before(journey, state, now)
+    before = _before(journey, state, predictions, now)
     first = _first_tick(before, predictions, known, now=now)
     entrants = _entered(first)
     chosen = _different(first, people)
-    made, handed = _followed(before, first, chosen, predictions, known)
+    followed = _Followed.through(before, first, chosen, predictions, known)
     whys = _whys(first, journey, chosen)
-    shown = tuple(
-        PreviewedPerson(
-            one,
-            whys.get(one, ""),
-            in_order((made_from(row) for row in made if row["contact_id"] == one), first.versions),
-            {step: payload for (who, step), payload in handed.items() if who == one},
-        )
-        for one in chosen
-    )
+    shown = tuple(followed.person(one, whys.get(one, "")) for one in chosen)
     held_out = sum(reasons != [] for reasons in entrants["reasons"].to_pylist())
     return Preview(journey.journey, journey.version, first.now, len(entrants), held_out, shown)
 
 
-def _before(journey: Journey, state: State, now: datetime) -> State:
+def _before(journey: Journey, state: State, predictions: pa.Table, now: datetime) -> State:
     """Return the state in which only this journey is in force, and nobody is in it."""
     alone = Playbook(
         segments=state.playbook.segments,
@@ -203,8 +201,7 @@ def _before(journey: Journey, state: State, now: datetime) -> State:
     fresh = replace(
         state,
         releases={},
-        # Whoever is a member now stands for those who will become one.
-        members=empty("memberships") if journey.entry.on == "enter" else state.members,
+        members=_members(journey, state, predictions),
         enrolments=empty("enrolments"),
         passes=empty("passes"),
         last_now=None,
@@ -213,6 +210,28 @@ def _before(journey: Journey, state: State, now: datetime) -> State:
     )
     # Who did it lately stands for those who will.
     return fresh.under(alone).approving(by="preview", at=now - journey.entry.max_age)
+
+
+def _members(journey: Journey, state: State, predictions: pa.Table) -> pa.Table:
+    """Return whom the first tick takes for members of the segments before it.
+
+    Where people come in by becoming a member, those who are one stand for them, and where they
+    come in by ceasing to be one, those who are none.
+    """
+    if journey.entry.on == "member":
+        return state.members
+    others = state.members.filter(pc.not_equal(state.members["segment"], journey.entry.segment))
+    if journey.entry.on == "enter":
+        return others
+    count = len(predictions)
+    everybody = {
+        "segment": pa.repeat(str(journey.entry.segment), count),
+        "contact_id": predictions["contact_id"],
+        "entered_at": pa.repeat(_LONG_AGO, count),
+        "why": pa.nulls(count, pa.string()),
+    }
+    whole = pa.table(everybody).cast(state.members.schema)
+    return canonical("memberships", pa.concat_tables([others, whole]))
 
 
 def _first_tick(
@@ -254,39 +273,77 @@ def _different(first: Decisions, most: int) -> list[str]:
     return chosen[:most]
 
 
-def _followed(
-    before: State,
-    first: Decisions,
-    chosen: list[str],
-    predictions: pa.Table,
-    events: Behaviour,
-) -> tuple[list[dict[str, Any]], dict[tuple[str, str], str]]:
-    """Tick on from one due moment to the next; return all decisions and what is handed over."""
-    wanted = pa.array(chosen, pa.string())
-    mine = predictions.filter(pc.is_in(predictions["contact_id"], value_set=wanted))
-    state, decided = before.after(first), first
-    made: list[dict[str, Any]] = []
-    handed: dict[tuple[str, str], str] = {}
-    for _ in range(_MOST_TICKS):
-        made += _rows(decided.decisions, wanted)
-        for row in _rows(decided.outbox, wanted):
-            handed[row["contact_id"], row["step"]] = row["payload"]
-        state = replace(state, enrolments=_only(state.enrolments, wanted))
-        moment = _next_moment(state)
-        if moment is None:
-            break
-        decided = tick(state, mine, events, now=moment, touched=wanted)
-        state = state.after(decided)
-    return made, handed
+@dataclass(slots=True)
+class _Followed:
+    """What happens to a few people from one due moment to the next."""
+
+    made: list[dict[str, Any]] = field(default_factory=list)
+    handed: dict[tuple[str, str], str] = field(default_factory=dict)
+    moments: Counter[str] = field(default_factory=Counter)
+    versions: Mapping[str, Journey] = field(default_factory=dict)
+
+    @classmethod
+    def through(
+        cls,
+        before: State,
+        first: Decisions,
+        chosen: list[str],
+        predictions: pa.Table,
+        events: Behaviour,
+    ) -> "_Followed":
+        """Tick on until everybody has come to an end, or has done enough."""
+        wanted = pa.array(chosen, pa.string())
+        mine = _only(_telling(predictions), wanted)
+        state, decided, found = before.after(first), first, cls(versions=first.versions)
+        while True:
+            found._add(decided, wanted)
+            on = [one for one in chosen if found.moments[one] < _MOST_MOMENTS]
+            state = replace(state, enrolments=_only(state.enrolments, pa.array(on, pa.string())))
+            moment = _next_moment(state)
+            if moment is None:
+                return found
+            decided = tick(state, mine, events, now=moment, touched=_due(state, moment))
+            state = state.after(decided)
+
+    def _add(self, decided: Decisions, wanted: pa.Array) -> None:
+        rows = _only(decided.decisions, wanted).to_pylist()
+        self.made += rows
+        self.moments.update({row["contact_id"] for row in rows})
+        for row in _only(decided.outbox, wanted).to_pylist():
+            self.handed[row["contact_id"], row["step"]] = row["payload"]
+
+    def person(self, contact_id: str, why: str) -> PreviewedPerson:
+        """Return what happened to one of them."""
+        return PreviewedPerson(
+            contact_id,
+            why,
+            in_order(
+                (made_from(row) for row in self.made if row["contact_id"] == contact_id),
+                self.versions,
+            ),
+            {step: text for (who, step), text in self.handed.items() if who == contact_id},
+            goes_on=self.moments[contact_id] >= _MOST_MOMENTS,
+        )
+
+
+def _telling(predictions: pa.Table) -> pa.Table:
+    """Return the columns of predictors that said something of anybody."""
+    count = len(predictions)
+    names = [name for name in predictions.column_names if predictions[name].null_count < count]
+    return predictions.select(names or ["contact_id"])
 
 
 def _only(table: pa.Table, wanted: pa.Array) -> pa.Table:
     return table.filter(pc.is_in(table["contact_id"], value_set=wanted))
 
 
-def _rows(table: pa.Table, wanted: pa.Array) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = _only(table, wanted).to_pylist()
-    return rows
+def _due(state: State, moment: datetime) -> pa.Array:
+    """Return for whom something is due; the others are not looked at."""
+    table = state.enrolments
+    plain = pa.scalar(utc(moment), pa.timestamp("us"))
+    first = pc.min_element_wise(table["due_at"], table["expires_at"])
+    rows = table.filter(pc.and_(pc.equal(table["status"], "active"), pc.equal(first, plain)))
+    return rows["contact_id"].combine_chunks()
 
 
 def _next_moment(state: State) -> datetime | None:
@@ -322,14 +379,27 @@ class _KnownBy:
         return self.events.has(table)
 
     def table(self, name: str) -> ir.Table:
-        """Return one of the tables of the data contract, without what came after the moment."""
+        """Return one of the tables of the data contract, as it stood at the moment."""
         table = self.events.table(name)
-        if name not in _DATED:
-            return table
-        dated = table[_DATED[name]]
-        return table.filter(dated.isnull() | (dated <= self.until))  # noqa: PD003
+        for column in _DATES.get(name, ()):
+            if column in table.columns:
+                since = table[column]
+                table = table.filter(since.isnull() | (since <= self.until))  # noqa: PD003
+        return table
 
     def activity(self, *types: str) -> ir.Table:
         """Return the behaviour of the given types that is known by the moment."""
         activity = self.events.activity(*types)
-        return activity.filter(activity["occurred_at"] <= self.until)
+        arrived = activity["available_at"]
+        return activity.filter(
+            activity["occurred_at"] <= self.until,
+            arrived.isnull() | (arrived <= self.until),  # noqa: PD003
+        )
+
+
+_DATES: Final = {
+    "contacts": ("created_at", "valid_from"),
+    "consents": ("changed_at",),
+    "messages": ("sent_at",),
+}
+"""Since when a row of a table is true."""
