@@ -69,7 +69,7 @@ def outbox_check(
 
     def check(rows: "pa.Table") -> "Bits":
         contacts = rows["contact_id"].combine_chunks().unique()
-        state = store.load(now=now, touched=contacts, policy=playbook.policy).under(playbook)
+        state = store.load(now=now, touched=contacts, playbook=playbook).under(playbook)
         bits = recheck(rows, state=state, events=events, policy=playbook.policy, now=utc(now))
         return bits & ~int(LATER) if ahead else bits
 

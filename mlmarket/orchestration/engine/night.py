@@ -23,7 +23,7 @@ from mlmarket.orchestration.engine.questions import Questions
 from mlmarket.orchestration.engine.waits import Waits
 from mlmarket.orchestration.engine.walk import Means, Walk
 from mlmarket.orchestration.engine.ways import Ways
-from mlmarket.orchestration.engine.weighing import apply, candidates_of
+from mlmarket.orchestration.engine.weighing import apply, candidates_of, under_way
 from mlmarket.orchestration.journeys.flow import Wait
 from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.orchestration.segments.membership import find_members
@@ -155,6 +155,8 @@ class Night:
                 people=self._people.table,
                 bench=self._bench,
                 now=self._now,
+                active=under_way(passes),
+                memberships=self.segments.memberships,
             )
             apply(verdicts, asked, walk)
             walk.advance()

@@ -16,7 +16,7 @@ from mlmarket.orchestration.journeys.actions import Audience, Message
 from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.orchestration.journeys.nodes import Node
 
-__all__ = ["apply", "candidates_of"]
+__all__ = ["apply", "candidates_of", "under_way"]
 
 Rows = npt.NDArray[np.int64]
 
@@ -100,6 +100,25 @@ def apply(verdicts: Verdicts, asked: Sequence[Asked], walk: Walk) -> None:
         _apply_one(_part(verdicts, here), one, winner, walk)
 
 
+def under_way(passes: Passes) -> pa.Table:
+    """Return the passes of exclusion groups that are under way now, those that just began too.
+
+    Parameters
+    ----------
+    passes : Passes
+        All of the tick.
+
+    Returns
+    -------
+    pyarrow.Table
+        version, contact_id, entered_at, holdout.
+    """
+    grouped = [place for place, one in enumerate(passes.versions) if one.group is not None]
+    is_open = passes.active & (passes.expires > passes.now)
+    rows = np.flatnonzero(is_open & np.isin(passes.version, grouped))
+    return passes.table(rows).select(["version", "contact_id", "entered_at", "holdout"])
+
+
 def _part(verdicts: Verdicts, here: slice) -> Verdicts:
     return Verdicts(
         fate=verdicts.fate[here],
@@ -142,9 +161,11 @@ def _apply_one(said: Verdicts, one: Asked, winner: pa.Array, walk: Walk) -> None
             not_before=when,
         )
         walk.resume(rows, one.node, when)
-    rows = one.rows[only_held_out]
+    rows, planned = one.rows[only_held_out], said.not_before[only_held_out]
     log.decide(rows, one.node.name, "withheld", reasons=reasons[only_held_out])
-    walk.resume(rows, one.node)
+    # They go on when they would have been written to, so that both groups stay comparable.
+    when = np.where(np.isnat(planned), passes.now, np.maximum(planned, passes.now))
+    walk.resume(rows, one.node, when)
     for kind in (Fate.ADVANCE, Fate.DROP):
         chosen = np.flatnonzero((fate == kind) & ~only_held_out)
         rows, lost_to = one.rows[chosen], winner.take(pa.array(chosen))

@@ -60,7 +60,7 @@ def decide(
     )
     if not store.knows(tick_id):
         looked_at = None if touched is None else _with_due(store, touched, now)
-        state = store.load(now=now, touched=looked_at, policy=playbook.policy).under(playbook)
+        state = store.load(now=now, touched=looked_at, playbook=playbook).under(playbook)
         decided = tick(state, predictions, events, now=now, touched=looked_at)
         store.commit(decided, models=model_versions(predictions))
     return store.decisions_of(tick_id)

@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - statements are put together from constants of this project only.
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -11,9 +12,9 @@ from typing import Final
 import pyarrow as pa
 
 from mlmarket.errors import ConfigurationError, RunError
+from mlmarket.market.time import parse_duration
 from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.orchestration.playbook import Playbook
-from mlmarket.orchestration.policy import Policy
 from mlmarket.orchestration.state.approvals import releases
 from mlmarket.orchestration.state.database import Database
 from mlmarket.orchestration.state.standing import Decisions, State, utc
@@ -29,6 +30,9 @@ __all__ = [
     "read_versions",
 ]
 
+_RECEIVED: Final = re.compile(r"received\s*\(([^)]*)\)", re.IGNORECASE)
+_WITHIN: Final = re.compile(r"within\s*=\s*'([^']*)'", re.IGNORECASE)
+_ALL: Final = timedelta(days=36_500)
 _LOOK_BACK: Final = timedelta(days=35)
 """A calendar month and what zones add to it."""
 
@@ -41,23 +45,28 @@ _NAMED: Final = """
 _ONLY: Final = "person IN (SELECT person FROM wanted)"
 
 
-def look_back(policy: Policy | None) -> timedelta:
-    """Return how far back what was sent matters to a policy.
+def look_back(playbook: Playbook | None) -> timedelta:
+    """Return how far back what was sent matters to a playbook.
 
     Parameters
     ----------
-    policy : Policy, optional
-        With caps and fatigue.
+    playbook : Playbook, optional
+        Its caps and fatigue, and what its conditions ask with ``received``.
 
     Returns
     -------
     timedelta
         35 days, or the longest of its windows and a day where that is more.
     """
-    windows = [] if policy is None else [cap.per for cap in policy.caps]
-    lengths = [window for window in windows if isinstance(window, timedelta)]
-    if policy is not None and policy.fatigue is not None:
+    if playbook is None:
+        return _LOOK_BACK
+    policy = playbook.policy
+    lengths = [cap.per for cap in policy.caps if isinstance(cap.per, timedelta)]
+    if policy.fatigue is not None:
         lengths.append(policy.fatigue.within)
+    for arguments in _RECEIVED.findall(playbook.canonical()):
+        found = _WITHIN.search(arguments)
+        lengths.append(parse_duration(found[1]) if found else _ALL)
     return max([_LOOK_BACK, *(length + timedelta(days=1) for length in lengths)])
 
 
@@ -73,7 +82,7 @@ def read_state(
     *,
     now: datetime | None,
     touched: pa.Array | None,
-    policy: Policy | None,
+    playbook: Playbook | None,
 ) -> State:
     """Return where people stand; see :meth:`StateStore.load`."""
     last = database.rows(
@@ -88,7 +97,7 @@ def read_state(
         last_now=None if decided_at is None else aware(decided_at),
         last_tick_id=None if tick_id is None else str(tick_id),
         tick_ids=frozenset(str(row[0]) for row in same),
-        **_tables(database, now, touched, (decided_at, look_back(policy))),
+        **_tables(database, now, touched, (decided_at, look_back(playbook))),
     )
 
 

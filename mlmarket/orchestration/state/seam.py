@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from mlmarket.orchestration.journeys.journey import Journey
-from mlmarket.orchestration.policy import Policy
+from mlmarket.orchestration.playbook import Playbook
 from mlmarket.orchestration.state.claims import Check, Worker
 from mlmarket.orchestration.state.forgetting import Forgotten
 from mlmarket.orchestration.state.moving import MigrationPlan
@@ -29,7 +29,7 @@ class Store(Protocol):
         *,
         now: datetime | None = None,
         touched: pa.Array | None = None,
-        policy: Policy | None = None,
+        playbook: Playbook | None = None,
     ) -> State:
         """Return where people stand."""
         ...

@@ -16,7 +16,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from mlmarket.orchestration.journeys.journey import Journey
-from mlmarket.orchestration.policy import Policy
+from mlmarket.orchestration.playbook import Playbook
 from mlmarket.orchestration.state import (
     approvals,
     consents,
@@ -108,7 +108,7 @@ class StateStore:
         *,
         now: datetime | None = None,
         touched: pa.Array | None = None,
-        policy: Policy | None = None,
+        playbook: Playbook | None = None,
     ) -> State:
         """Return where people stand after the last tick.
 
@@ -117,12 +117,12 @@ class StateStore:
         now : datetime, optional
             With a zone. Only what a tick at this moment needs is read: enrolments that are under
             way or may still reach their goal, and what was sent within the longest window of the
-            policy, at least 35 days. Without it, all that ever was.
+            playbook, at least 35 days. Without it, all that ever was.
         touched : pyarrow.Array of string, optional
             Only these people, and those who have a step or an expiry due at ``now``; without a
             moment, all that ever was of these people.
-        policy : Policy, optional
-            The rules of the coming tick.
+        playbook : Playbook, optional
+            That of the coming tick.
 
         Returns
         -------
@@ -135,7 +135,7 @@ class StateStore:
             For a moment without a zone.
         """
         self._loaded = self._epoch()
-        return read_state(self._database, now=now, touched=touched, policy=policy)
+        return read_state(self._database, now=now, touched=touched, playbook=playbook)
 
     def due(self, now: datetime) -> pa.Array:
         """Return who has a step or an expiry that is due.

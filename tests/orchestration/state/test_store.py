@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from mlmarket.errors import ConfigurationError, RunError
+from mlmarket.orchestration.policy import Policy
 from mlmarket.orchestration.state.database import Database
 from mlmarket.orchestration.state.standing import EarlierTickError, State
 from mlmarket.orchestration.state.store import StateLockedError, StateMovedError, StateStore
@@ -236,7 +237,7 @@ def test_a_minute_reads_only_who_is_touched_or_due(hand, path):
         assert set(of_ana.enrolments["contact_id"].to_pylist()) == {"ana", "old"}
 
 
-def test_what_was_sent_is_read_as_far_back_as_the_policy_looks(hand, path):
+def test_what_was_sent_is_read_as_far_back_as_the_playbook_looks(hand, path):
     came = [hand.enrolment("ana", day) for day in (-200, -50, -10)]
     rows = [hand.handed(one, not_before=one["entered_at"]) for one in came]
     keys = [row["idempotency_key"] for row in rows]
@@ -252,12 +253,16 @@ def test_what_was_sent_is_read_as_far_back_as_the_policy_looks(hand, path):
             }
         )
         assert store.settle(settled, now=hand.when(0)) == 3
-        policy = hand.playbook().policy
-        longer = type(policy).model_validate({"caps": [{"name": "a", "most": 1, "per": "60D"}]})
-        found = [
-            len(store.load(now=hand.when(0), policy=one).sent) for one in (None, policy, longer)
+        usual = hand.playbook()
+        capped = Policy.model_validate({"caps": [{"name": "a", "most": 1, "per": "60D"}]})
+        readers = [
+            usual.segments[0].model_copy(update={"when": f"not received(win_back{within})"})
+            for within in (", within='60d'", "")
         ]
-        assert found == [1, 1, 2]
+        books = [None, usual, usual.model_copy(update={"policy": capped})]
+        books += [usual.model_copy(update={"segments": (one,)}) for one in readers]
+        found = [len(store.load(now=hand.when(0), playbook=one).sent) for one in books]
+        assert found == [1, 1, 2, 2, 3]
         assert len(store.load().sent) == 3
 
 
