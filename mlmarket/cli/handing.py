@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mlmarket.cli.application import app
+from mlmarket.cli.journeys import By
 from mlmarket.cli.terminal import CONFIG, Config, LastDay, Output, last_night, night_of
 from mlmarket.errors import ConfigurationError
 
@@ -58,7 +59,7 @@ def tick(
 
 @app.command()
 def deliver(config: Config = CONFIG, output: Output = None, now: At = None) -> None:
-    """Hand over what is due, as [handover] says; what fails is tried again later."""
+    """Hand over what is due to whom the configuration names; what fails is tried again later."""
     from mlmarket.nightly.delivery import deliver_now
 
     summary = deliver_now(night_of(config, None, output), now=_moment(now))
@@ -111,7 +112,7 @@ def audience(
 @app.command()
 def suppress(
     contact: Annotated[str, typer.Argument(help="A contact_id.")],
-    by: Annotated[str, typer.Option("--by", help="Who says so.")],
+    by: By,
     reason: Annotated[str, typer.Option(help="Why, in a word.")] = "asked",
     channel: Annotated[str | None, typer.Option(help="Only this channel; else all.")] = None,
     config: Config = CONFIG,

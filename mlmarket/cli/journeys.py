@@ -1,5 +1,7 @@
 """Commands about journeys: ``mlmarket journey``."""
 
+import getpass
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,7 +29,24 @@ group = typer.Typer(help="Look at journeys, approve them, and see why somebody i
 app.add_typer(group, name="journey", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The journey.")]
-By = Annotated[str, typer.Option("--by", help="Who says so; it is kept with the version.")]
+
+
+def _logged_in() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container may run as somebody without a name
+        return f"user {os.getuid()}"
+
+
+By = Annotated[
+    str,
+    typer.Option(
+        "--by",
+        help="Who says so; it is kept with the version.",
+        default_factory=_logged_in,
+        show_default="who is logged in",
+    ),
+]
 
 
 @group.command()
@@ -116,7 +135,7 @@ def migrate(
     config: Config = CONFIG,
     output: Output = None,
 ) -> None:
-    """Move the people who are under way on older versions to the one in the file."""
+    """Move the people who are under way on older versions to the approved one."""
     from mlmarket.nightly.authoring import migrate_journey
 
     night = night_of(config, None, output)
@@ -184,8 +203,16 @@ def templates(
     from mlmarket.orchestration import load_template, template_names, write_templates
 
     if names:
-        for path in write_templates(folder, names):
+        written = write_templates(folder, names)
+        for path in written:
             typer.echo(f"wrote {path}")
+        for name in names:
+            if folder / "journeys" / f"{name}.yaml" not in written:
+                typer.echo(f"left as it is: {folder / 'journeys' / f'{name}.yaml'}")
+        typer.echo(
+            'In mlmarket.toml: files = ["segments/*.yaml"] in [segments]; '
+            'files = ["journeys/*.yaml"] and policy = "policy.yaml" in [journeys].'
+        )
         return
     for name in template_names():
         typer.echo(f"{name:24} {load_template(name).title}")

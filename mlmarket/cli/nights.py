@@ -147,7 +147,9 @@ def nightly(
     fresh: Annotated[bool, typer.Option("--fresh", help="Do everything again.")] = False,
     engine: Annotated[
         str | None,
-        typer.Option(help="duckdb or spark, in place of [engine] name.", show_default=False),
+        typer.Option(
+            help="duckdb or spark, in place of what the configuration says.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Run a night, or what is left of it: predict, decide, export, report."""

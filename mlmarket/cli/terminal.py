@@ -33,7 +33,10 @@ Config = Annotated[Path, typer.Option("--config", "-c", help="The configuration 
 Output = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", help="Where results are kept, in place of [output].", show_default=False
+        "--output",
+        "-o",
+        help="Where results are kept, in place of what the configuration says.",
+        show_default=False,
     ),
 ]
 Day = Annotated[

@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import model_validator
 
 from mlmarket.errors import ConfigurationError, suggestion
-from mlmarket.orchestration.documents import Name, Share, StrictModel, Text
+from mlmarket.orchestration.documents import DocumentError, Name, Share, StrictModel, Text
 from mlmarket.orchestration.journeys.journey import Journey, load_journey
 from mlmarket.orchestration.policy import Policy, load_policy
 from mlmarket.orchestration.segments.definition import Segment, load_segments
@@ -123,8 +123,21 @@ def load_playbook(
         For anything that cannot be followed.
     """
     return Playbook(
-        segments=tuple(segment for path in segments for segment in load_segments(path)),
+        segments=_segments(segments),
         journeys=tuple(load_journey(path) for path in journeys),
         holdout=holdout or Holdout(),
         policy=Policy() if policy is None else load_policy(policy),
     )
+
+
+def _segments(files: Iterable[Path | str]) -> tuple[Segment, ...]:
+    """Read all files of segments; refuse a name that two of them have."""
+    found: dict[str, tuple[Path | str, Segment]] = {}
+    for path in files:
+        for segment in load_segments(path):
+            if segment.name in found:
+                place, problem = f"segment '{segment.name}'", f"{found[segment.name][0]} has it too"
+                fix = "rename one of them, or remove the one that is not meant."
+                raise DocumentError(path, place, problem, fix)
+            found[segment.name] = path, segment
+    return tuple(segment for _, segment in found.values())

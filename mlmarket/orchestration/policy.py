@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
+from zoneinfo import available_timezones
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
-from mlmarket.errors import suggestion
+from mlmarket.errors import nearest, suggestion
 from mlmarket.market.columns import CHANNELS
 from mlmarket.orchestration.documents import (
     ClockTime,
@@ -29,6 +30,14 @@ __all__ = ["Cap", "ChannelPolicy", "Fatigue", "Policy", "Throughput", "Window", 
 def _channel(value: object) -> object:
     if isinstance(value, str) and value not in CHANNELS:
         refuse(f"there is no channel '{value}'", suggestion(value, CHANNELS))
+    return value
+
+
+def _zone(value: object) -> object:
+    if isinstance(value, str) and value not in available_timezones():
+        near = nearest(value, available_timezones())
+        fix = f"did you mean '{near}'?" if near else "use an IANA name such as Europe/Lisbon."
+        refuse(f"there is no time zone '{value}'", fix)
     return value
 
 
@@ -184,7 +193,7 @@ class Policy(StrictModel):
         Counts against the expected value of messages.
     """
 
-    timezone: Text = "UTC"
+    timezone: Annotated[Text, BeforeValidator(_zone)] = "UTC"
     channels: Mapping[Channel, ChannelPolicy] = Field(default_factory=dict)
     caps: tuple[Cap, ...] = ()
     at_once: Count = 1

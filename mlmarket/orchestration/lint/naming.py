@@ -1,7 +1,7 @@
 """Is everything there that segments, journeys and the policy name?"""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,7 @@ from mlmarket.orchestration.journeys.flow import Wait
 from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.orchestration.journeys.nodes import Node
 from mlmarket.orchestration.lint.findings import Finding
-from mlmarket.orchestration.lint.logic import never
+from mlmarket.orchestration.lint.logic import implies, never
 from mlmarket.orchestration.lint.reading import (
     TOKEN,
     Condition,
@@ -100,12 +100,30 @@ def _in_segment(segment: Segment, names: Names) -> Iterator[Finding]:
             what, why = f"The condition '{read}' can never hold.", "Nobody is ever in it."
             place = f"key '{key}'"
             yield Finding(subject, place, "dead-branch", "error", what, why, "correct it.")
+    yield from _stricter(segment, subject, names)
     if segment.top is not None:
         yield from _column(subject, "key 'top.column'", segment.top.column, names, Type.NUMBER)
     for clause in clauses_of(segment.why):
         for part in clause:
             if isinstance(part, Placeholder):
                 yield from _column(subject, "key 'why'", part.column, names)
+
+
+def _stricter(segment: Segment, subject: str, names: Names) -> Iterator[Finding]:
+    """Yield a rule to stay that asks more than the one to come in: people would flap."""
+    if segment.when is None or segment.stay is None:
+        return
+    when, stay = (
+        condition_read(Condition("", text, "person"), names.known)
+        for text in (segment.when, segment.stay)
+    )
+    if not isinstance(when, Expression) or not isinstance(stay, Expression):
+        return
+    if implies(stay, when) and not implies(when, stay):
+        what = f"To stay, '{stay}' must hold, which asks more than '{when}' to come in."
+        why = "People come in and leave again the next night."
+        fix = "write a weaker rule to stay, or none."
+        yield Finding(subject, "key 'stay'", "stay-stricter-than-when", "warning", what, why, fix)
 
 
 def _in_journey(journey: Journey, names: Names) -> Iterator[Finding]:
@@ -216,12 +234,22 @@ def _column(
 ) -> Iterator[Finding]:
     why = "It stays empty for everybody."
     if column not in names.known:
-        what, fix = f"There is no column '{column}'.", suggestion(column, names.known)
+        what, fix = f"There is no column '{column}'.", _where_from(column, names.known)
         yield Finding(subject, place, "unknown-field", "error", what, why, fix)
     elif kind is not None and names.known[column] is not kind:
         what = f"'{column}' is {names.known[column].value}, but {kind.value} is needed."
         fix = "name another column."
         yield Finding(subject, place, "unknown-field", "error", what, why, fix)
+
+
+def _where_from(column: str, known: Iterable[str]) -> str:
+    """Return who would write a documented column, else the near name of one that is there."""
+    from mlmarket.orchestration.templates.columns import DOCUMENTED
+
+    owner = next((one.owner for one in DOCUMENTED if one.name == column), None)
+    if owner is None:
+        return suggestion(column, known)
+    return f"the predictor '{owner}' writes it, and is not asked here; ask it, or do without."
 
 
 def _tokens(journey: Journey, subject: str, names: Names) -> Iterator[Finding]:
@@ -250,7 +278,7 @@ def _token(subject: str, place: str, token: tuple[str, str], names: Names) -> It
     why = "The text cannot be filled in for anybody."
     if column not in names.known and column != _TRIGGER:
         what = f"There is no column '{column}'."
-        fix = suggestion(column, [*names.known, _TRIGGER])
+        fix = _where_from(column, [*names.known, _TRIGGER])
         yield Finding(subject, place, "unknown-token", "error", what, why, fix)
     if form and form not in FORMATS:
         what, fix = f"There is no form '{form}'.", suggestion(form, FORMATS)

@@ -240,6 +240,7 @@ def test_what_a_message_is_worth_is_read_from_columns_that_are_there(codes, buil
         ({"when": "rsk > 1"}, "unknown-field"),
         ({"when": "risk > 1 and risk < 0"}, "dead-branch"),
         ({"when": "risk > 1", "stay": "rsk > 0"}, "unknown-field"),
+        ({"when": "risk > 1", "stay": "risk > 2"}, "stay-stricter-than-when"),
         ({"top": {"column": "rsk", "share": 0.1}}, "unknown-field"),
         ({"top": {"column": "country", "share": 0.1}}, "unknown-field"),
         ({"when": "risk > 1", "why": "{rsk:percent} risk"}, "unknown-field"),
