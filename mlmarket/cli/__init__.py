@@ -12,12 +12,12 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mlmarket.cli import handing, journeys, nights
+from mlmarket.cli import journeys, nights, outgoing
 from mlmarket.cli.application import app
 from mlmarket.cli.terminal import ROOT, complain
 from mlmarket.errors import MlmarketError, RunError
 
-__all__ = ["app", "handing", "journeys", "main", "nights"]
+__all__ = ["app", "journeys", "main", "nights", "outgoing"]
 
 
 def main() -> None:

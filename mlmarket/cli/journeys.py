@@ -8,7 +8,15 @@ from typing import Annotated, Literal
 import typer
 
 from mlmarket.cli.application import app
-from mlmarket.cli.terminal import CONFIG, Config, LastDay, Output, last_night, night_of
+from mlmarket.cli.terminal import (
+    CONFIG,
+    Config,
+    LastDay,
+    Output,
+    last_night,
+    night_of,
+    parse_moment,
+)
 from mlmarket.errors import ConfigurationError
 
 __all__ = [
@@ -96,13 +104,20 @@ def preview(
 def approve(
     names: Annotated[list[str], typer.Argument(help="Journeys.")],
     by: By,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at", help="From when on events count, as 2026-07-01T08:00+01:00; by default now."
+        ),
+    ] = None,
     config: Config = CONFIG,
     output: Output = None,
 ) -> None:
     """Let journeys act, as they stand in their files; an error of the linter is refused."""
     from mlmarket.nightly.authoring import approve_journeys
 
-    for journey in approve_journeys(night_of(config, None, output), names, by=by):
+    night, moment = night_of(config, None, output), parse_moment(at, "--at")
+    for journey in approve_journeys(night, names, by=by, at=moment):
         typer.echo(f"{journey.journey} {journey.version} is approved by {by}.")
 
 

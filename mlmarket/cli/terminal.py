@@ -27,6 +27,7 @@ __all__ = [
     "last_night",
     "night_of",
     "parse_day",
+    "parse_moment",
 ]
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")]
@@ -132,3 +133,20 @@ def last_night(config: Path, day: str | None, output: Path | None) -> "Night":
     if day is None:
         return night_of(config, night.workspace.last_night().isoformat(), output)
     return night
+
+
+def parse_moment(text: str | None, option: str = "--now") -> datetime | None:
+    """Read a moment with a zone that was given on the command line."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ConfigurationError(
+            f"{option} {text!r} is no moment with a zone.",
+            "A moment without a zone may be hours away from what is meant.",
+            "write it as 2026-07-01T23:01+01:00, or leave it out.",
+        )
+    return moment

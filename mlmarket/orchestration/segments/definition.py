@@ -101,13 +101,14 @@ class Guard(StrictModel):
     most : int, optional
         More members than this are too many.
     change : float, optional
-        How many may come and go in one run together, as a share of those who were in; not asked
+        How many may come and go in one run together, as a share of those who were in (``0.5`` for half
+        of them, at most 10); not asked
         while nobody is in.
     """
 
     least: _Most | None = None
     most: _Most | None = None
-    change: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
+    change: Annotated[float, Field(gt=0.0, le=10.0, allow_inf_nan=False)] | None = None
 
     @model_validator(mode="after")
     def _guards_something(self) -> Self:

@@ -9,8 +9,15 @@ import typer
 
 from mlmarket.cli.application import app
 from mlmarket.cli.journeys import By
-from mlmarket.cli.terminal import CONFIG, Config, LastDay, Output, last_night, night_of
-from mlmarket.errors import ConfigurationError
+from mlmarket.cli.terminal import (
+    CONFIG,
+    Config,
+    LastDay,
+    Output,
+    last_night,
+    night_of,
+    parse_moment,
+)
 
 __all__ = ["audience", "deliver", "export_person", "forget", "outbox", "suppress", "tick"]
 
@@ -18,22 +25,6 @@ At = Annotated[
     str | None,
     typer.Option("--now", help="The moment, as 2026-07-01T23:01+01:00; by default the present."),
 ]
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise ConfigurationError(
-            f"--now {text!r} is no moment with a zone.",
-            "A moment without a zone may be hours away from what is meant.",
-            "write it as 2026-07-01T23:01+01:00, or leave it out.",
-        )
-    return moment
 
 
 @app.command()
@@ -49,7 +40,7 @@ def tick(
     from mlmarket.nightly.minute import tick_now
 
     night = last_night(config, None, output)
-    moment = _moment(now)
+    moment = parse_moment(now)
     done = tick_now(night, now=moment)
     counts = "  ".join(f"{name} {count:,}" for name, count in done.counts.items() if count)
     typer.echo(f"{done.now:%Y-%m-%d %H:%M:%S} UTC  people looked at {done.touched:,}  {counts}")
@@ -62,7 +53,7 @@ def deliver(config: Config = CONFIG, output: Output = None, now: At = None) -> N
     """Hand over what is due to whom the configuration names; what fails is tried again later."""
     from mlmarket.nightly.delivery import deliver_now
 
-    summary = deliver_now(night_of(config, None, output), now=_moment(now))
+    summary = deliver_now(night_of(config, None, output), now=parse_moment(now))
     typer.echo(str(summary))
 
 
