@@ -1,7 +1,7 @@
 """Why did this person get this message, or not?"""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -9,6 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.orchestration.state.standing import State
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Explanation",
     "MemberOf",
     "explain",
+    "in_order",
     "made_from",
 ]
 
@@ -223,13 +225,32 @@ def explain(
         contact_id,
         tuple(sorted(memberships, key=lambda one: one.segment)),
         tuple(sorted(enrolments, key=lambda one: (one.entered_at, one.journey))),
-        tuple(sorted(made, key=lambda one: _place(one, state))),
+        in_order(made, state.versions),
     )
 
 
-def _place(made: DecisionMade, state: State) -> tuple[datetime, str, int, int]:
-    """Return what decisions are sorted by: of one moment, in the order of the steps."""
-    journey = state.versions.get(made.version)
+def in_order(
+    made: Iterable[DecisionMade], versions: Mapping[str, Journey]
+) -> tuple[DecisionMade, ...]:
+    """Return decisions as they came: those of one moment in the order of the steps.
+
+    Parameters
+    ----------
+    made : iterable of DecisionMade
+        About one person, in any order.
+    versions : mapping of str to Journey
+        The definitions that they speak of.
+
+    Returns
+    -------
+    tuple of DecisionMade
+        The oldest first.
+    """
+    return tuple(sorted(made, key=lambda one: _place(one, versions)))
+
+
+def _place(made: DecisionMade, versions: Mapping[str, Journey]) -> tuple[datetime, str, int, int]:
+    journey = versions.get(made.version)
     names = [] if journey is None else [node.name for node in journey.nodes]
     positions = {name: place for place, name in enumerate(names)}
     last = len(names) if made.step != "entry" else -1
