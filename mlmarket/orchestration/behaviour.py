@@ -46,7 +46,7 @@ class Behaviour(Protocol):
         ...
 
     def activity(self, *types: str) -> ir.Table:
-        """Return the behaviour of the given types, with the columns of ``ACTIVITY``."""
+        """Return the behaviour of the given types, or all, with the columns of ``ACTIVITY``."""
         ...
 
 

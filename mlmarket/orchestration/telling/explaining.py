@@ -232,19 +232,19 @@ def explain(
 def in_order(
     made: Iterable[DecisionMade], versions: Mapping[str, Journey]
 ) -> tuple[DecisionMade, ...]:
-    """Return decisions as they were made; those of one moment in the order of the steps.
+    """Return decisions as they came: those of one moment in the order of the steps.
 
     Parameters
     ----------
     made : iterable of DecisionMade
-        In any order.
+        About one person, in any order.
     versions : mapping of str to Journey
-        The definitions.
+        The definitions that they speak of.
 
     Returns
     -------
     tuple of DecisionMade
-        By moment, journey, and place in the journey.
+        The oldest first.
     """
     return tuple(sorted(made, key=lambda one: _place(one, versions)))
 

@@ -1,7 +1,7 @@
 """What would a journey do with ten real people, before anybody approves it?
 
 The journey is run as it would be: by the same tick, on tonight's tables and predictions, from a copy
-of the state, as if nobody had been in it before. Nothing is kept. From tonight on, the people do nothing: they neither open nor buy, so
+of the state. Nothing is kept. From tonight on, the people do nothing: they neither open nor buy, so
 that each goes as far as the journey alone takes them.
 """
 
@@ -17,8 +17,10 @@ import pyarrow.compute as pc
 
 from mlmarket.orchestration.behaviour import Behaviour
 from mlmarket.orchestration.engine.ticking import tick
+from mlmarket.orchestration.journeys.entry import Entry
 from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.orchestration.playbook import Playbook
+from mlmarket.orchestration.segments.definition import Segment
 from mlmarket.orchestration.state.standing import Decisions, State, utc
 from mlmarket.orchestration.tables import canonical, empty
 from mlmarket.orchestration.telling.explaining import DecisionMade, in_order, made_from
@@ -185,7 +187,7 @@ def preview(
     chosen = _different(first, people)
     followed = _Followed.through(before, first, chosen, predictions, known)
     whys = _whys(first, journey, chosen)
-    shown = tuple(followed.person(one, whys.get(one, "")) for one in chosen)
+    shown = tuple(followed.person(one, whys.get(one, ""), journey) for one in chosen)
     held_out = sum(reasons != [] for reasons in entrants["reasons"].to_pylist())
     return Preview(journey.journey, journey.version, first.now, len(entrants), held_out, shown)
 
@@ -193,7 +195,7 @@ def preview(
 def _before(journey: Journey, state: State, predictions: pa.Table, now: datetime) -> State:
     """Return the state in which only this journey is in force, and nobody is in it."""
     alone = Playbook(
-        segments=state.playbook.segments,
+        segments=tuple(_unguarded(one, journey.entry) for one in state.playbook.segments),
         journeys=(journey,),
         holdout=state.playbook.holdout,
         policy=state.playbook.policy,
@@ -210,6 +212,13 @@ def _before(journey: Journey, state: State, predictions: pa.Table, now: datetime
     )
     # Who did it lately stands for those who will.
     return fresh.under(alone).approving(by="preview", at=now - journey.entry.max_age)
+
+
+def _unguarded(segment: Segment, entry: Entry) -> Segment:
+    """Return the segment without its guard where many will seem to come or go."""
+    if segment.name != entry.segment or entry.on == "member":
+        return segment
+    return segment.model_copy(update={"guard": None})
 
 
 def _members(journey: Journey, state: State, predictions: pa.Table) -> pa.Table:
@@ -280,7 +289,6 @@ class _Followed:
     made: list[dict[str, Any]] = field(default_factory=list)
     handed: dict[tuple[str, str], str] = field(default_factory=dict)
     moments: Counter[str] = field(default_factory=Counter)
-    versions: Mapping[str, Journey] = field(default_factory=dict)
 
     @classmethod
     def through(
@@ -294,7 +302,7 @@ class _Followed:
         """Tick on until everybody has come to an end, or has done enough."""
         wanted = pa.array(chosen, pa.string())
         mine = _only(_telling(predictions), wanted)
-        state, decided, found = before.after(first), first, cls(versions=first.versions)
+        state, decided, found = before.after(first), first, cls()
         while True:
             found._add(decided, wanted)
             on = [one for one in chosen if found.moments[one] < _MOST_MOMENTS]
@@ -312,15 +320,13 @@ class _Followed:
         for row in _only(decided.outbox, wanted).to_pylist():
             self.handed[row["contact_id"], row["step"]] = row["payload"]
 
-    def person(self, contact_id: str, why: str) -> PreviewedPerson:
+    def person(self, contact_id: str, why: str, journey: Journey) -> PreviewedPerson:
         """Return what happened to one of them."""
+        made = [made_from(row) for row in self.made if row["contact_id"] == contact_id]
         return PreviewedPerson(
             contact_id,
             why,
-            in_order(
-                (made_from(row) for row in self.made if row["contact_id"] == contact_id),
-                self.versions,
-            ),
+            in_order(made, {journey.version: journey}),
             {step: text for (who, step), text in self.handed.items() if who == contact_id},
             goes_on=self.moments[contact_id] >= _MOST_MOMENTS,
         )
