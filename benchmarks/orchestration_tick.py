@@ -1,7 +1,15 @@
 """How long does one tick over a million people take, and what does it hold in memory?
 
-Simulates contacts, consents and behaviour as Parquet files, lets people come into three journeys in
-a first tick, and measures the tick two days later in which most of them have come to a message. Run:
+Simulates contacts, consents and behaviour as Parquet files and measures, each in a process of its own:
+
+- a first tick in which people come into three journeys, two million enrolments in all;
+- the tick two days later, in which most of them have come to a message;
+- a tick a second after that one, with nothing to do, and one a minute later for 1% of the people;
+- the same two nights with a state file: loading, deciding and committing; how many bytes an enrolment
+  takes there, how long the 1% takes, and how long it takes to explain one person.
+
+Printed are wall and CPU seconds (of all threads), the memory held before, the most that was held, and the
+load of the machine, in which other processes count as well. Run:
 
     python benchmarks/orchestration_tick.py --folder /tmp/tick [--small]
 """
@@ -9,9 +17,11 @@ a first tick, and measures the tick two days later in which most of them have co
 import argparse
 import gc
 import multiprocessing
+import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,14 +32,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mlmarket.orchestration import Journey, Playbook, Policy, Segment, State, tick
+from mlmarket.orchestration import (
+    Decisions,
+    Journey,
+    Playbook,
+    Policy,
+    Segment,
+    State,
+    StateStore,
+    decide,
+    explain,
+    tick,
+)
 
 START = datetime(2026, 3, 2, 2, tzinfo=UTC)
 ZONES = ("Europe/Lisbon", "Europe/Berlin", "America/New_York", "America/Sao_Paulo", "Asia/Tokyo")
 SEGMENTS = (
     Segment(name="leaving", title="About to leave", when="churn_probability_90d >= 0.3"),
     Segment(name="likely", title="Likely to buy", when="purchase_probability_30d >= 0.4"),
-    Segment(name="active", title="Active", when="count(page_view, within='30d') >= 2"),
+    Segment(name="active", title="Active", when="count(page_view, within='32d') >= 1"),
 )
 
 
@@ -219,29 +240,149 @@ def measured(name: str, action):  # noqa: ANN001, ANN201
     wall, cpu, before = time.perf_counter(), time.process_time(), held()
     result = action()
     took, used = time.perf_counter() - wall, time.process_time() - cpu
-    print(f"| {name} | {took:.2f} | {used:.2f} | {before:.2f} | {peak():.2f} |", flush=True)
+    load = os.getloadavg()[0]
+    print(
+        f"| {name} | {took:.2f} | {used:.2f} | {before:.2f} | {peak():.2f} | {load:.1f} |",
+        flush=True,
+    )
     return result
 
 
 STATE = ("members", "enrolments", "passes", "sent")
+SECOND = START + timedelta(days=2)
 
 
-def come_in(folder: Path, people: int) -> None:
-    """Run the first tick, in which all come in, and keep where everybody stands."""
-    book, scores, source = playbook(), predictions(people), Files(folder)
-    state = State().under(book).approving(by="bench", at=START - timedelta(days=1))
-    first = measured("first tick: all come in", lambda: tick(state, scores, source, now=START))
-    print(f"  {first.counts()}", file=sys.stderr)
-    state = state.after(first)
+def told(decided: Decisions) -> None:
+    """Print what was decided."""
+    print(f"  {decided.counts()}", file=sys.stderr, flush=True)
+
+
+def beginning() -> State:
+    """Return the state in which nobody has come in."""
+    return State().under(playbook()).approving(by="bench", at=START - timedelta(days=1))
+
+
+def keep(state: State, folder: Path) -> None:
+    """Write down where everybody stands."""
+    folder.mkdir(exist_ok=True)
     for name in STATE:
         pq.write_table(getattr(state, name), folder / f"{name}.parquet")
 
 
-def standing(folder: Path, book: Playbook) -> State:
-    """Return where everybody stands after the first tick."""
-    state = State().under(book).approving(by="bench", at=START - timedelta(days=1))
+def standing(folder: Path, at: datetime) -> State:
+    """Return where everybody stands after a tick."""
     tables = {name: pq.read_table(folder / f"{name}.parquet") for name in STATE}
-    return replace(state, last_now=START, last_tick_id="first", **tables)
+    return replace(beginning(), last_now=at, last_tick_id=folder.name, **tables)
+
+
+def come_in(folder: Path, people: int) -> None:
+    """Measure the first tick, in which all come in."""
+    state, scores, source = beginning(), predictions(people), Files(folder)
+    first = measured("first tick: all come in", lambda: tick(state, scores, source, now=START))
+    told(first)
+    keep(state.after(first), folder / "first")
+
+
+def move_on(folder: Path, people: int) -> None:
+    """Measure the tick in which most have come to a message."""
+    state, scores, source = standing(folder / "first", START), predictions(people), Files(folder)
+    second = measured("two days later", lambda: tick(state, scores, source, now=SECOND))
+    told(second)
+    keep(state.after(second), folder / "second")
+
+
+def ask_again(folder: Path, people: int) -> None:
+    """Measure a tick with nothing to do."""
+    state, scores, source = standing(folder / "second", SECOND), predictions(people), Files(folder)
+    now = SECOND + timedelta(seconds=1)
+    told(measured("a second later, nothing new", lambda: tick(state, scores, source, now=now)))
+
+
+def some_of(people: int) -> pa.Array:
+    """Return one per cent of the people."""
+    draw = np.random.default_rng(9)
+    return _ids(np.sort(draw.choice(people, people // 100, replace=False)))
+
+
+def look_at_some(folder: Path, people: int) -> None:
+    """Measure a tick about one per cent of the people."""
+    state, source, touched = standing(folder / "second", SECOND), Files(folder), some_of(people)
+    state, scores = _only(state, touched), _only_some(predictions(people), touched)
+    now = SECOND + timedelta(minutes=1)
+
+    def some() -> Decisions:
+        return tick(state, scores, source, now=now, touched=touched)
+
+    told(measured("1% of the people", some))
+
+
+def nights(folder: Path, people: int) -> None:
+    """Measure the first night with a state file."""
+    scores, source, book = predictions(people), Files(folder), playbook()
+    path = folder / "state.duckdb"
+    path.unlink(missing_ok=True)
+    with StateStore.open(path) as store:
+        for journey in book.journeys:
+            store.approve(journey, by="bench", at=START - timedelta(days=1))
+        measured(
+            "first night with a state file", lambda: decide(store, book, scores, source, now=START)
+        )
+
+
+def second_night(folder: Path, people: int) -> None:
+    """Measure the second night with a state file."""
+    scores, source, book = predictions(people), Files(folder), playbook()
+    with StateStore.open(folder / "state.duckdb") as store:
+        decided = measured(
+            "second night with a state file",
+            lambda: decide(store, book, scores, source, now=SECOND),
+        )
+    told(decided)
+
+
+def minute(folder: Path, people: int) -> None:
+    """Measure a minute with a state file, what an enrolment takes there, and explanations."""
+    touched, source, book = some_of(people), Files(folder), playbook()
+    scores = _only_some(predictions(people), touched)
+    path, now = folder / "state.duckdb", SECOND + timedelta(minutes=1)
+    with StateStore.open(path) as store:
+
+        def some() -> Decisions:
+            return decide(store, book, scores, source, now=now, touched=touched)
+
+        told(measured("1% of the people with a state file", some))
+        whom = touched.take(pa.array(np.arange(0, len(touched), max(1, len(touched) // 50))))
+        took = []
+        for contact in whom.to_pylist():
+            begin = time.perf_counter()
+            state = store.load(now=now, touched=pa.array([contact]))
+            explain(state, contact, decisions=store.decisions_about(contact))
+            took.append((time.perf_counter() - begin) * 1e3)
+        enrolments = len(standing(folder / "second", SECOND).enrolments)
+    size = path.stat().st_size / enrolments
+    print(f"\n{enrolments:,} enrolments, {size:.0f} bytes each with decisions and outbox")
+    print(f"explain one person: {np.median(took):.1f} ms, at most {max(took):.1f} ms")
+
+
+def _only_some(scores: pa.Table, touched: pa.Array) -> pa.Table:
+    return scores.filter(pc.is_in(scores["contact_id"], value_set=touched))
+
+
+def _only(state: State, touched: pa.Array) -> State:
+    """Return the state as a store loads it for some people."""
+    tables = {name: _only_some(getattr(state, name), touched) for name in STATE}
+    return replace(state, **tables)
+
+
+STEPS: tuple[Callable[[Path, int], None], ...] = (
+    come_in,
+    move_on,
+    ask_again,
+    look_at_some,
+    nights,
+    second_night,
+    minute,
+)
 
 
 def main() -> None:
@@ -249,57 +390,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="for the simulated files")
     parser.add_argument("--small", action="store_true", help="a twentieth of everything")
+    parser.add_argument("--people", type=int, default=1_000_000, help="with 20 events each")
+    parser.add_argument("--steps", nargs="*", help=", ".join(step.__name__ for step in STEPS))
     options = parser.parse_args()
-    scale = 20 if options.small else 1
-    people, events = 1_000_000 // scale, 20_000_000 // scale
+    people = options.people // (20 if options.small else 1)
     folder = options.folder / str(people)
     if not (folder / "activity.parquet").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        simulate(folder, people, events)
-    book, scores, source = playbook(), predictions(people), Files(folder)
-    print("| step | wall s | CPU s | held before GB | peak GB |\n|---|---|---|---|---|")
-    if not (folder / "enrolments.parquet").exists():
-        # In a process of its own, so that its memory is not taken for that of the later ticks.
-        context = multiprocessing.get_context("spawn")
-        begin = context.Process(target=come_in, args=(folder, people))
-        begin.start()
-        begin.join()
-    state = standing(folder, book)
-    now = START + timedelta(days=2)
-    second = measured("the tick of two days later", lambda: tick(state, scores, source, now=now))
-    print(f"  {second.counts()}", file=sys.stderr)
-    state = state.after(second)
-    del second
-    again = measured(
-        "the same a second later",
-        lambda: tick(state, scores, source, now=now + timedelta(seconds=1)),
-    )
-    print(f"  {again.counts()}", file=sys.stderr)
-    del again
-    touched = _ids(np.sort(np.random.default_rng(9).choice(people, people // 100, replace=False)))
-    part = measured(
-        "one per cent, a minute later",
-        lambda: tick(
-            _only(state, touched),
-            scores.filter(pc.is_in(scores["contact_id"], value_set=touched)),
-            source,
-            now=now + timedelta(minutes=1),
-            touched=touched,
-        ),
-    )
-    print(f"  {part.counts()}", file=sys.stderr)
-
-
-def _only(state: State, touched: pa.Array) -> State:
-    """Return the state as a store loads it for some people."""
-    tables = {name: getattr(state, name) for name in STATE}
-    return replace(
-        state,
-        **{
-            name: table.filter(pc.is_in(table["contact_id"], value_set=touched))
-            for name, table in tables.items()
-        },
-    )
+        simulate(folder, people, 20 * people)
+    print("| step | wall s | CPU s | held before GB | peak GB | load |\n|---|---|---|---|---|---|")
+    sys.stdout.flush()
+    context = multiprocessing.get_context("spawn")
+    for step in STEPS:
+        if options.steps is None or step.__name__ in options.steps:
+            # Each in a process of its own, so that no memory is taken for that of another.
+            process = context.Process(target=step, args=(folder, people))
+            process.start()
+            process.join()
+            if process.exitcode:
+                sys.exit(process.exitcode)
 
 
 if __name__ == "__main__":
