@@ -205,7 +205,8 @@ def _before(journey: Journey, state: State, predictions: pa.Table, now: datetime
         releases={},
         members=_members(journey, state, predictions),
         enrolments=empty("enrolments"),
-        passes=empty("passes"),
+        # Who came in at this very moment, where it was decided before, is shown coming in again.
+        passes=_earlier_passes(journey, state, now),
         last_now=None,
         last_tick_id=None,
         tick_ids=frozenset(),
@@ -219,6 +220,12 @@ def _unguarded(segment: Segment, entry: Entry) -> Segment:
     if segment.name != entry.segment or entry.on == "member":
         return segment
     return segment.model_copy(update={"guard": None})
+
+
+def _earlier_passes(journey: Journey, state: State, now: datetime) -> pa.Table:
+    mine = pc.equal(state.passes["journey"], journey.journey)
+    before = pc.less(state.passes["entered_at"], pa.scalar(utc(now), pa.timestamp("us")))
+    return state.passes.filter(pc.and_(mine, before))
 
 
 def _members(journey: Journey, state: State, predictions: pa.Table) -> pa.Table:
