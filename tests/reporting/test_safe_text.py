@@ -2,7 +2,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from mlmarket.reporting.safe_text import cut, visible, wrapped
+from mlmarket.reporting.safe_text import cut, visible
 
 
 def test_signs_that_are_obeyed_are_replaced():
@@ -30,24 +30,3 @@ def test_whatever_comes_in_can_be_written_to_a_file(text):
 def test_a_long_name_is_cut_with_an_ellipsis():
     assert cut("short", 5) == "short"
     assert cut("too long", 5) == "too…"
-
-
-@given(st.text(max_size=300), st.integers(1, 4))
-@settings(max_examples=100)
-def test_lines_are_never_more_than_there_is_room_for(text, most):
-    lines = wrapped(text, width=120.0, size=12.0, most_lines=most)
-    assert 1 <= len(lines) <= most
-    assert all(len(line) <= 120.0 / (0.56 * 12.0) + 1 for line in lines)
-
-
-def test_a_word_wider_than_the_room_is_broken():
-    assert len(wrapped("x" * 60, width=120.0, size=12.0, most_lines=9)) == 4
-
-
-def test_letters_of_double_width_take_double_room():
-    assert len(wrapped("東" * 20, width=120.0, size=12.0, most_lines=9)) == 2
-
-
-def test_what_does_not_fit_ends_with_an_ellipsis():
-    lines = wrapped("one two three four five six", width=40.0, size=12.0, most_lines=2)
-    assert lines == ("one", "two…")
