@@ -12,12 +12,21 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
+# The help lists commands in the order in which their modules are read.
 from mlmarket.cli import nights
+
+# isort: split
+from mlmarket.cli import journeys
+
+# isort: split
+from mlmarket.cli import handing
+
+# isort: split
 from mlmarket.cli.application import app
 from mlmarket.cli.terminal import ROOT, complain
 from mlmarket.errors import MlmarketError, RunError
 
-__all__ = ["app", "main", "nights"]
+__all__ = ["app", "handing", "journeys", "main", "nights"]
 
 
 def main() -> None:

@@ -58,7 +58,7 @@ def tick(
 
 @app.command()
 def deliver(config: Config = CONFIG, output: Output = None, now: At = None) -> None:
-    """Hand over what is due, as [handover] says; what fails is tried again later."""
+    """Hand over what is due to those whom the configuration names; what fails is tried later."""
     from mlmarket.nightly.delivery import deliver_now
 
     summary = deliver_now(night_of(config, None, output), now=_moment(now))

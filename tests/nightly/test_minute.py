@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlmarket.errors import ConfigurationError, RunError
+from mlmarket.errors import ConfigurationError
 from mlmarket.market import Market
 from mlmarket.nightly import Night, minute, run_night
 from mlmarket.nightly.authoring import approve_journeys
 from mlmarket.nightly.changes import changed_since
 from mlmarket.nightly.minute import tick_now
-from mlmarket.orchestration import StateStore
+from mlmarket.orchestration import EarlierTickError, StateStore
 
 Opens = Callable[..., Night]
 pytestmark = pytest.mark.usefixtures("quick_page")
@@ -156,7 +156,7 @@ def test_a_night_before_the_minutes_of_a_later_day_is_refused(leads: Path, night
 
 def test_a_minute_before_the_last_one_is_refused(leads: Path, night_of: Opens) -> None:
     tick_now(night_of(leads, 20), now=SUNDAY)
-    with pytest.raises(RunError, match="last tick|before"):
+    with pytest.raises(EarlierTickError, match="lies before the last one"):
         tick_now(night_of(leads, 20), now=SUNDAY - timedelta(minutes=1))
 
 
