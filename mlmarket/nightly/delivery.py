@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -198,7 +198,9 @@ def write_audience(
     market = night.market(check=False)
     with StateStore.open(night.workspace.state) as store:
         state = store.load()
-        decisions = store.decisions_of(str(state.last_tick_id))
+        last = store.decisions_of(str(state.last_tick_id))
+    # A tick between two nights tells only of those whom it looked at.
+    decisions = replace(last, memberships=state.members)
     may = may_join_audience(state, market, now=decisions.now)
     written = audience(decisions, segment, market, platform=platform, may=may)
     rows = written.rows

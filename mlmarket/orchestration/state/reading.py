@@ -38,7 +38,8 @@ _LOOK_BACK: Final = timedelta(days=35)
 
 _DUE: Final = """
     SELECT DISTINCT e.person FROM standing AS s JOIN enrolments AS e USING (enrolment)
-    WHERE s.until IS NULL AND s.status = 'active' AND least(s.due_at, s.expires_at) <= $now"""
+    WHERE s.until IS NULL AND s.status = 'active' AND (s.expires_at <= $now OR s.due_at <= $now
+        AND (s.held_for IS NULL OR s.due_at > (SELECT max(decided_at) FROM ticks)))"""
 _NAMED: Final = """
     CREATE OR REPLACE TEMP TABLE wanted AS
     SELECT person FROM people SEMI JOIN incoming_touched USING (contact_id)"""
@@ -71,7 +72,7 @@ def look_back(playbook: Playbook | None) -> timedelta:
 
 
 def due_contacts(database: Database, now: datetime) -> pa.Array:
-    """Return who has a step or an expiry that is due, sorted."""
+    """Return who has a step or an expiry that is due, sorted; see :meth:`StateStore.due`."""
     query = f"SELECT contact_id FROM people SEMI JOIN ({_DUE}) USING (person) ORDER BY contact_id"
     column = database.arrow(query, now=utc(now))["contact_id"]
     return pa.concat_arrays([pa.array([], pa.string()), *column.cast(pa.string()).chunks])

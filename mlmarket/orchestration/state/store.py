@@ -148,7 +148,8 @@ class StateStore:
         Returns
         -------
         pyarrow.Array of string
-            Contact ids, sorted.
+            Contact ids, sorted. Who has been held back since the last tick is not among them: they
+            are looked at when something is new about them, or by the next tick over everybody.
         """
         return due_contacts(self._database, now)
 
