@@ -31,6 +31,7 @@ from mlmarket.orchestration.state.database import Database, StateLockedError, St
 from mlmarket.orchestration.state.migrations import SCHEMA_VERSION, prepare
 from mlmarket.orchestration.state.reading import (
     aware,
+    decisions_about,
     due_contacts,
     read_decisions,
     read_inputs,
@@ -119,7 +120,7 @@ class StateStore:
             way or may still reach their goal, and what was sent within the longest window of the
             policy, at least 35 days. Without it, all that ever was.
         touched : pyarrow.Array of string, optional
-            Only these people, and those who have a step or an expiry due at ``now``.
+            Only these people, and, with ``now``, those who have a step or an expiry due then.
         policy : Policy, optional
             The rules of the coming tick.
 
@@ -131,7 +132,7 @@ class StateStore:
         Raises
         ------
         ConfigurationError
-            For some people without a moment, or a moment without a zone.
+            For a moment without a zone.
         """
         self._loaded = self._epoch()
         return read_state(self._database, now=now, touched=touched, policy=policy)
@@ -235,8 +236,7 @@ class StateStore:
         pyarrow.Table
             Rows of the decisions table.
         """
-        query = f"{READS['decisions']} WHERE p.contact_id = $contact_id"
-        return self._database.table("decisions", query, contact_id=contact_id)
+        return decisions_about(self._database, contact_id)
 
     def inputs_of(self, tick_id: str) -> tuple[str, dict[str, list[str]]]:
         """Return what a tick was decided from.
