@@ -343,9 +343,12 @@ def second_night(folder: Path, people: int) -> None:
 def minute(folder: Path, people: int) -> None:
     """Measure a minute with a state file, what an enrolment takes there, and explanations."""
     touched, source, book = some_of(people), Files(folder), playbook()
-    scores = _only_some(predictions(people), touched)
     path, now = folder / "state.duckdb", SECOND + timedelta(minutes=1)
     with StateStore.open(path) as store:
+        # Who is due is looked at as well, and has predictions too.
+        looked_at = pa.chunked_array([touched, store.due(now)]).unique()
+        scores = _only_some(predictions(people), looked_at)
+        print(f"  {len(looked_at):,} people touched or due", file=sys.stderr, flush=True)
 
         def some() -> Decisions:
             return decide(store, book, scores, source, now=now, touched=touched)
@@ -355,7 +358,7 @@ def minute(folder: Path, people: int) -> None:
         took = []
         for contact in whom.to_pylist():
             begin = time.perf_counter()
-            state = store.load(now=now, touched=pa.array([contact]))
+            state = store.load(touched=pa.array([contact]))
             explain(state, contact, decisions=store.decisions_about(contact))
             took.append((time.perf_counter() - begin) * 1e3)
         enrolments = len(standing(folder / "second", SECOND).enrolments)

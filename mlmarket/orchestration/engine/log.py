@@ -169,7 +169,7 @@ class Log:
             },
             "reasons": _listed(_numbers(entries, "reasons", 0, np.int64)[order]),
             "channel": texts_by_code(CHANNELS, _numbers(entries, "channel", -1, np.int64)[order]),
-            "due_at": _numbers(entries, "due", _NEVER, "datetime64[us]")[order],
+            "due_at": _moments(_numbers(entries, "due", _NEVER, "datetime64[us]")[order]),
             "winner": _spelled(entries, "winner").take(pa.array(order)),
             "seen": _spelled(entries, "seen").take(pa.array(order)),
         }
@@ -178,6 +178,7 @@ class Log:
 
 
 _NEVER: Final = np.datetime64("NaT", "us")
+_ZERO: Final = np.datetime64(0, "us")
 
 
 def _words(words: Sequence[str], counts: Sequence[int]) -> pa.Array:
@@ -198,6 +199,12 @@ def _numbers(
         values = getattr(entry, name)
         pieces.append(np.full(len(entry.rows), otherwise, dtype=kind) if values is None else values)
     return np.concatenate(pieces).astype(kind)
+
+
+def _moments(times: Times) -> pa.Array:
+    missing = np.isnat(times)
+    # What lies under a missing value is part of the bytes: zero, as a file gives it back.
+    return pa.array(np.where(missing, _ZERO, times), mask=missing)
 
 
 def _spelled(entries: Sequence[_Entry], name: str) -> pa.ChunkedArray:

@@ -52,7 +52,7 @@ def write_tick(database: Database, decisions: Decisions, models: Mapping[str, li
     }
     with database.lent(**_incoming(decisions)):
         for name, statement in INSERTS.items():
-            if name == "memberships closed":
+            if name == "memberships numbered":
                 _refuse_misfits(database, values)
             database.run(statement, **values)
     database.run(

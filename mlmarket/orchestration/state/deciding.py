@@ -62,7 +62,9 @@ def decide(
         looked_at = None if touched is None else _with_due(store, touched, now)
         state = store.load(now=now, touched=looked_at, playbook=playbook).under(playbook)
         decided = tick(state, predictions, events, now=now, touched=looked_at)
-        store.commit(decided, models=model_versions(predictions))
+        if store.commit(decided, models=model_versions(predictions)):
+            # What is in the file is refused unless it can be told again byte for byte.
+            return decided
     return store.decisions_of(tick_id)
 
 

@@ -4,7 +4,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
@@ -22,6 +22,7 @@ from mlmarket.orchestration.state.statements import OPEN_STANDING, READS
 
 __all__ = [
     "aware",
+    "decisions_about",
     "due_contacts",
     "look_back",
     "read_decisions",
@@ -29,6 +30,9 @@ __all__ = [
     "read_state",
     "read_versions",
 ]
+
+FEW: Final = 20
+"""So many people are looked up one by one."""
 
 _RECEIVED: Final = re.compile(r"received\s*\(([^)]*)\)", re.IGNORECASE)
 _WITHIN: Final = re.compile(r"within\s*=\s*'([^']*)'", re.IGNORECASE)
@@ -40,9 +44,10 @@ _DUE: Final = """
     SELECT DISTINCT e.person FROM standing AS s JOIN enrolments AS e USING (enrolment)
     WHERE s.until IS NULL AND s.status = 'active' AND (s.expires_at <= $now OR s.due_at <= $now
         AND (s.held_for IS NULL OR s.due_at > (SELECT max(decided_at) FROM ticks)))"""
-_NAMED: Final = """
+_WANTED: Final = """
     CREATE OR REPLACE TEMP TABLE wanted AS
     SELECT person FROM people SEMI JOIN incoming_touched USING (contact_id)"""
+_WANTED_OR_DUE: Final = f"{_WANTED} UNION {_DUE}"
 _ONLY: Final = "person IN (SELECT person FROM wanted)"
 
 
@@ -110,10 +115,13 @@ def _tables(
 ) -> dict[str, pa.Table]:
     decided_at, back = reach
     moment = None if now is None else utc(now)
-    if touched is not None:
+    only, within = "TRUE", ""
+    if touched is not None and moment is None and len(touched) <= FEW:
+        within = _within(database, touched.cast(pa.string()).to_pylist())
+    elif touched is not None:
         with database.lent(incoming_touched=pa.table({"contact_id": touched.cast(pa.string())})):
-            database.run(_NAMED if moment is None else f"{_NAMED} UNION {_DUE}", now=moment)
-    only = "TRUE" if touched is None else _ONLY
+            database.run(_WANTED if moment is None else _WANTED_OR_DUE, now=moment)
+        only = _ONLY
     values = {"last": decided_at or datetime.min, "since": moment and moment - back}  # noqa: DTZ901
     standing = "TRUE" if moment is None else OPEN_STANDING
     sent = (
@@ -130,9 +138,45 @@ def _tables(
         "consent_events": ("consent_events", only),
     }
     return {
-        field: database.table(name, f"{READS[name]} WHERE {where}", **values)
+        field: database.table(name, f"{within}{READS[name]} WHERE {where}", **values)
         for field, (name, where) in wheres.items()
     }
+
+
+_OF_PEOPLE: Final = ("people", "memberships", "suppressions", "consent_events")
+_OF_PASSES: Final = ("enrolments", "standing", "decisions", "outbox")
+
+
+def _within(database: Database, contact_ids: Sequence[str]) -> str:
+    """Return what, put before a query, lets it see only a few people.
+
+    Rows lie in the order of their people or enrolments. One number at a time is found by what each
+    block knows of its smallest and largest one; several in one condition read all between them.
+    """
+    people = [
+        str(number)
+        for one in sorted(set(contact_ids))
+        for (number,) in database.rows("SELECT person FROM people WHERE contact_id = $one", one=one)
+    ]
+    passes = [
+        str(number)
+        for one in people
+        for (number,) in database.rows(f"SELECT enrolment FROM enrolments WHERE person = {one}")
+    ]
+    seen = [_only(name, "person", people) for name in _OF_PEOPLE]
+    seen += [_only(name, "enrolment", passes) for name in _OF_PASSES]
+    return f"WITH {', '.join(seen)} "
+
+
+def _only(table: str, key: str, numbers: Sequence[str]) -> str:
+    rows = [f"SELECT * FROM main.{table} WHERE {key} = {number}" for number in numbers]
+    nobody = f"SELECT * FROM main.{table} WHERE FALSE"
+    return f"{table} AS ({' UNION ALL '.join(rows) or nobody})"
+
+
+def decisions_about(database: Database, contact_id: str) -> pa.Table:
+    """Return all that was ever decided about one person; see :meth:`StateStore.decisions_about`."""
+    return database.table("decisions", _within(database, [contact_id]) + READS["decisions"])
 
 
 _OF_TICK: Final = MappingProxyType(

@@ -116,24 +116,30 @@ INSERTS: Final = MappingProxyType(
                 JOIN people AS p ON p.contact_id = new.contact_id
                 ANTI JOIN enrolments AS e ON e.enrolment_id = CAST(new.enrolment_id AS UUID)
                 ORDER BY new.journey, p.person, new.entered_at)""",
+        # By number first: a join by segment alone, which a planner that knows no sizes may begin
+        # with, has as many rows as the square of a segment.
+        "memberships numbered": """
+            CREATE OR REPLACE TEMP TABLE numbered AS
+            SELECT new.segment, p.person, new.entered_at, new.why
+            FROM incoming_memberships AS new JOIN people AS p ON p.contact_id = new.contact_id""",
         "memberships closed": """
             UPDATE memberships SET until = $tick WHERE until IS NULL
                 AND (NOT $partial OR person IN (
                     SELECT person FROM people SEMI JOIN incoming_touched USING (contact_id)))
-                AND rowid NOT IN (
+                AND rowid IN (
                     SELECT old.rowid FROM memberships AS old
-                    JOIN people AS p ON p.person = old.person
-                    JOIN incoming_memberships AS new ON new.segment = old.segment
-                        AND new.contact_id = p.contact_id AND new.entered_at = old.entered_at
+                    ANTI JOIN numbered AS new ON new.person = old.person
+                        AND new.segment = old.segment AND new.entered_at = old.entered_at
                         AND new.why IS NOT DISTINCT FROM old.why
                     WHERE old.until IS NULL)""",
         "memberships opened": """
             INSERT INTO memberships
-            SELECT new.segment, p.person, new.entered_at, new.why, $tick, NULL
-            FROM incoming_memberships AS new JOIN people AS p ON p.contact_id = new.contact_id
+            SELECT new.segment, new.person, new.entered_at, new.why, $tick, NULL
+            FROM numbered AS new
             ANTI JOIN (SELECT segment, person FROM memberships WHERE until IS NULL) AS old
-                ON old.segment = new.segment AND old.person = p.person
-            ORDER BY new.segment, p.person""",
+                ON old.person = new.person AND old.segment = new.segment
+            ORDER BY new.segment, new.person""",
+        "memberships done": "DROP TABLE numbered",
         "changes": """
             INSERT INTO changes
             SELECT segment, person, change, why, $tick

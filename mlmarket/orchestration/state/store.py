@@ -31,6 +31,7 @@ from mlmarket.orchestration.state.database import Database, StateLockedError, St
 from mlmarket.orchestration.state.migrations import SCHEMA_VERSION, prepare
 from mlmarket.orchestration.state.reading import (
     aware,
+    decisions_about,
     due_contacts,
     read_decisions,
     read_inputs,
@@ -252,8 +253,7 @@ class StateStore:
         pyarrow.Table
             Rows of the decisions table.
         """
-        query = f"{READS['decisions']} WHERE p.contact_id = $contact_id"
-        return self._database.table("decisions", query, contact_id=contact_id)
+        return decisions_about(self._database, contact_id)
 
     def inputs_of(self, tick_id: str) -> tuple[str, dict[str, list[str]]]:
         """Return what a tick was decided from.

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from mlmarket.errors import ConfigurationError, RunError
@@ -235,6 +236,26 @@ def test_a_minute_reads_only_who_is_touched_or_due(hand, path):
         assert len(store.load().enrolments) == 4
         of_ana = store.load(touched=pa.array(["ana", "old"]))
         assert set(of_ana.enrolments["contact_id"].to_pylist()) == {"ana", "old"}
+
+
+def test_without_a_moment_only_the_people_named_are_read(hand, path):
+    names = tuple(f"c{number:02d}" for number in range(25))
+    first, second = hand.two_nights(names)
+    with StateStore.open(path) as store:
+        store.commit(first)
+        store.commit(second)
+        whole = store.load()
+        for some in (["c03", "c07", "nobody", "c03"], [*names[:22], "nobody"], []):
+            named = pa.array(some, pa.string())
+            state = store.load(touched=named)
+            for name in ("members", "enrolments", "passes", "sent"):
+                everybody = getattr(whole, name)
+                about = everybody.filter(pc.is_in(everybody["contact_id"], value_set=named))
+                assert getattr(state, name).equals(about.combine_chunks())
+        about = store.decisions_about("c07")
+        assert set(about["contact_id"].to_pylist()) == {"c07"}
+        assert len(about) == 3
+        assert not len(store.decisions_about("nobody"))
 
 
 def test_what_was_sent_is_read_as_far_back_as_the_playbook_looks(hand, path):
