@@ -77,10 +77,6 @@ def read_state(
     policy: Policy | None,
 ) -> State:
     """Return where people stand; see :meth:`StateStore.load`."""
-    if touched is not None and now is None:
-        what = "The state was asked for some people without a moment."
-        why = "Who is due could not be told."
-        raise ConfigurationError(what, why, "give now= together with touched=.")
     last = database.rows(
         "SELECT tick_id, decided_at, playbook_id FROM ticks ORDER BY number DESC LIMIT 1"
     )

@@ -119,7 +119,7 @@ class StateStore:
             way or may still reach their goal, and what was sent within the longest window of the
             policy, at least 35 days. Without it, all that ever was.
         touched : pyarrow.Array of string, optional
-            Only these people, and those who have a step or an expiry due at ``now``.
+            Only these people, and those who have a step or an expiry due at ``now``, if it is given.
         policy : Policy, optional
             The rules of the coming tick.
 
@@ -131,7 +131,7 @@ class StateStore:
         Raises
         ------
         ConfigurationError
-            For some people without a moment, or a moment without a zone.
+            For a moment without a zone.
         """
         self._loaded = self._epoch()
         return read_state(self._database, now=now, touched=touched, policy=policy)
