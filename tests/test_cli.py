@@ -404,3 +404,42 @@ def test_backfill_prints_a_line_a_night(shop: Path, runner: Runs) -> None:
     assert told.startswith("2026-06-21  ")
     assert {json.loads(line)["night"] for line in logged.splitlines()} == {"2026-06-21"}
     assert not (shop / "runs" / "2026-06-21" / "outbox.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("journey", "--help"), ("journey", "approve", "--help"), ("tick", "--help")],
+)
+def test_help_reads_none_of_the_heavy_libraries(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    code = (
+        "import sys\n"
+        f"sys.argv = ['mlmarket', *{arguments!r}]\n"
+        "from mlmarket.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'duckdb', 'pyarrow', 'pandas', 'ibis', 'numpy', 'sklearn', 'pydantic'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr.strip() == "[]"
+    assert "Usage" in done.stdout
+
+
+def test_a_moment_without_a_zone_is_refused_in_three_lines(empty_shop: Path) -> None:
+    done = mlmarket(empty_shop, "tick", "--now", "2026-06-21T23:01")
+    assert done.returncode == 2
+    three_lines(done.stderr)
+
+
+def test_the_schemas_for_editors_are_written(runner: Runs, tmp_path: Path) -> None:
+    code, out, _ = runner(tmp_path, "journey", "schema")
+    assert code == 0
+    assert len(out.splitlines()) == 3
+    for line in out.splitlines():
+        json.loads((tmp_path / line.removeprefix("wrote ")).read_text(encoding="utf-8"))

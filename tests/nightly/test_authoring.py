@@ -3,10 +3,10 @@
 import csv
 import shutil
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -117,7 +117,7 @@ def test_people_in_flight_move_only_when_it_is_asked_for(own_shop: Path, night_o
     plan = migrate_journey(
         night,
         "win_back",
-        mapping={"again": "once_more"},
+        mapping={"wait_2": "wait_2", "again": "once_more"},
         by="ana",
         apply=True,
         at=night.as_of,
@@ -203,42 +203,59 @@ def test_a_journey_is_drawn_with_those_who_are_in_it(own_shop: Path, tmp_path: P
     assert place.read_text(encoding="utf-8").startswith("<svg")
 
 
-def test_from_a_template_to_the_outbox_and_through_a_change(
-    drafts: Path, night_of: Opens, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def in_trial(shop: Path, first: int, last: int) -> list[str]:
+    """Put some people who may be e-mailed on the trial plan; nobody else joins them."""
+    consents = pq.read_table(shop / "tables" / "consents.parquet").to_pylist()
+    refused = {row["contact_id"] for row in consents if not row["granted"]}
+    agreed = {row["contact_id"] for row in consents if row["channel"] == "email"} - refused
+    chosen = sorted(agreed)[:last]
+    file = shop / "tables" / "contacts.parquet"
+    table = pq.read_table(file)
+    plans = ["trial" if one in chosen else "free" for one in table["contact_id"].to_pylist()]
+    pq.write_table(table.set_column(table.schema.get_field_index("plan"), "plan", [plans]), file)
+    return chosen[first:last]
+
+
+def test_from_a_template_to_the_outbox_and_through_a_change(drafts: Path, night_of: Opens) -> None:
     runner = CliRunner()
-    listed = runner.invoke(cli.app, ["journey", "templates"])
-    assert "welcome" in listed.stdout
-    written = runner.invoke(cli.app, ["journey", "templates", "welcome", "--folder", str(drafts)])
-    assert "journeys/welcome.yaml" in written.stdout
+    assert "trial_onboarding" in runner.invoke(cli.app, ["journey", "templates"]).stdout
+    asked = ["journey", "templates", "trial_onboarding", "--folder", str(drafts)]
+    assert "journeys/trial_onboarding.yaml" in runner.invoke(cli.app, asked).stdout
     (drafts / "journeys" / "win_back.yaml").unlink()
     config = drafts / "mlmarket.toml"
     text = config.read_text(encoding="utf-8")
+    text = text.replace('["segments.yaml"]', '["segments.yaml", "segments/*.yaml"]')
     events = '\n[tables.events]\nsource = "tables/events.parquet"\ntimezone = "UTC"\n'
     config.write_text(text + events, encoding="utf-8")
+    in_trial(drafts, 0, 2)
     linted = command(drafts, "lint")
     assert linted.exit_code == 0, linted.stdout
-    shown = command(drafts, "preview", "welcome", "--date", "2026-06-20")
+    run_night(night_of(drafts, 21))
+    shown = command(drafts, "preview", "trial_onboarding")
     assert shown.exit_code == 0, shown.output
-    night = night_of(drafts, 20)
-    assert journey_statuses(night)[0].status == "draft"
-    approved = approve_journeys(night, ["welcome"], by="ana", at=night.as_of - timedelta(days=1))
-    file = drafts / "journeys" / "welcome.yaml"
-    handed: list[str] = []
-    for day in (21, 22):
-        run_night(night_of(drafts, day))
-        handed += [row["contact_id"] for row in outbox(night_of(drafts, day))]
-    with StateStore.open(night.workspace.state) as store:
-        came = store.load().enrolments.num_rows
-    assert came, "somebody became known in these days"
-    file.write_text(
-        file.read_text(encoding="utf-8").replace("title: ", "title: All who "), encoding="utf-8"
+    assert "get_started: send" in shown.stdout
+    approved = approve_journeys(
+        night_of(drafts, 21), ["trial_onboarding"], by="ana", at=night_of(drafts, 21).as_of
     )
-    assert journey_statuses(night)[0].status == "changed"
-    again = approve_journeys(night, ["welcome"], by="ana", at=night_of(drafts, 22).as_of)
+    assert outbox(night_of(drafts, 21)) == []
+    newcomers = in_trial(drafts, 2, 6)
+    run_night(night_of(drafts, 22))
+    handed = [row for row in outbox(night_of(drafts, 22)) if row["kind"] == "message"]
+    assert {row["step"] for row in handed} == {"get_started"}
+    assert {row["contact_id"] for row in handed} <= set(newcomers), "no backlog is released"
+    file = drafts / "journeys" / "trial_onboarding.yaml"
+    old = file.read_text(encoding="utf-8")
+    file.write_text(old.replace("name: get_started", "name: hello"), encoding="utf-8")
+    (now,) = journey_statuses(night_of(drafts, 22))
+    assert now.status == "changed"
+    again = approve_journeys(
+        night_of(drafts, 22), ["trial_onboarding"], by="ana", at=night_of(drafts, 22).as_of
+    )
     assert again[0].version != approved[0].version
+    later = in_trial(drafts, 6, 9)
     run_night(night_of(drafts, 24))
-    with StateStore.open(night.workspace.state) as store:
+    with StateStore.open(night_of(drafts, 24).workspace.state) as store:
         rows = store.load().enrolments.to_pylist()
-    early = {row["version"] for row in rows if row["entered_at"] < datetime(2026, 6, 22)}  # noqa: DTZ001
-    assert early == {approved[0].version}, "people in flight finish the version they came in on"
+    versions = {row["contact_id"]: row["version"] for row in rows}
+    assert {versions[one] for one in newcomers} == {approved[0].version}
+    assert {versions[one] for one in later} == {again[0].version}
