@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlmarket.errors import ConfigurationError
-from mlmarket.nightly.night import Night
+from mlmarket.nightly.night import Night, refuse_future_moment
 from mlmarket.nightly.playbook import load_night_playbook
 from mlmarket.nightly.safe_files import replace_file
 from mlmarket.orchestration import (
@@ -103,6 +103,7 @@ def deliver_now(night: Night, *, now: datetime | None = None) -> DeliverySummary
             "describe who takes it, as docs/handover.md shows.",
         )
     moment = now or datetime.now(UTC)
+    refuse_future_moment(moment)
     folder = night.config.parent.absolute()
     ways = adapters(night.settings.handover, folder, os.environ)
     with night.workspace.locked(), StateStore.open(night.workspace.state) as store:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlmarket.errors import ConfigurationError
 from mlmarket.nightly.changes import changed_since
-from mlmarket.nightly.night import Night
+from mlmarket.nightly.night import Night, refuse_future_moment
 from mlmarket.nightly.playbook import load_night_playbook
 from mlmarket.nightly.predictions import read_predictions_of
 from mlmarket.orchestration import StateStore, decide
@@ -64,6 +64,7 @@ def tick_now(night: Night, *, now: datetime | None = None) -> MinuteTick:
         Where no night was decided yet.
     """
     moment = now or datetime.now(UTC)
+    refuse_future_moment(moment)
     with night.workspace.locked(), StateStore.open(night.workspace.state) as store:
         last = store.last_now()
         if last is None:

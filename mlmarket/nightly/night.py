@@ -15,7 +15,7 @@ from mlmarket.nightly.privacy import without_erased_people
 from mlmarket.nightly.settings import NightSettings, load_settings
 from mlmarket.nightly.workspace import Workspace
 
-__all__ = ["Night", "open_night", "tonight"]
+__all__ = ["Night", "open_night", "refuse_future_moment", "tonight"]
 
 _ENGINES: Final = get_args(EngineSettings.model_fields["name"].annotation)
 
@@ -109,6 +109,28 @@ class Night:
                 "could be decided any more.",
                 "pass a --date up to today, or none.",
             )
+
+
+def refuse_future_moment(moment: datetime) -> None:
+    """Refuse a moment that has not come yet.
+
+    Parameters
+    ----------
+    moment : datetime
+        With a zone.
+
+    Raises
+    ------
+    ConfigurationError
+        Where it lies after the present.
+    """
+    if moment > datetime.now(UTC):
+        raise ConfigurationError(
+            f"The moment {moment.isoformat()} has not come yet.",
+            "Waits would end and passes expire that are not over, and nothing before it could be "
+            "decided any more.",
+            "pass a moment up to now, or none.",
+        )
 
 
 def open_night(

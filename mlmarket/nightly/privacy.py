@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mlmarket.errors import ConfigurationError, suggestion
 from mlmarket.market import Market
-from mlmarket.market.columns import CONTACT_ID
+from mlmarket.market.columns import CHANNELS, CONTACT_ID
 from mlmarket.orchestration import Erased, StateStore, erase_from_files, erasure_key
 
 if TYPE_CHECKING:
@@ -73,7 +74,25 @@ def suppress_person(
         Why, in a word.
     by : str
         Who says so.
+
+    Raises
+    ------
+    ConfigurationError
+        Where there is no such channel or person.
     """
+    if channel is not None and channel not in CHANNELS:
+        raise ConfigurationError(
+            f"There is no channel '{channel}'.",
+            "The person would go on being written to.",
+            suggestion(channel, CHANNELS),
+        )
+    contacts = night.market(check=False).table("contacts")
+    if not contacts.filter(contacts[CONTACT_ID] == contact_id).count().to_pyarrow().as_py():
+        raise ConfigurationError(
+            f"Nobody with the contact_id '{contact_id}' is known.",
+            "Whoever was meant would go on being written to.",
+            "check the id: it is the one of your contacts table, not an e-mail address.",
+        )
     night.workspace.state.parent.mkdir(parents=True, exist_ok=True)
     with night.workspace.locked(), StateStore.open(night.workspace.state) as store:
         store.suppress(contact_id, channel, reason, datetime.now(UTC), by=by)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from mlmarket.errors import RunError
+from mlmarket.market.frames import to_arrow
 from mlmarket.orchestration.behaviour import Behaviour
 from mlmarket.orchestration.engine.bench import open_bench
 from mlmarket.orchestration.engine.night import Night
@@ -74,7 +75,7 @@ def tick_id_of(
 
 def tick(
     state: State,
-    predictions: pa.Table,
+    predictions: object,
     events: Behaviour,
     *,
     now: datetime,
@@ -90,7 +91,7 @@ def tick(
     ----------
     state : State
         Where everybody stands.
-    predictions : pyarrow.Table
+    predictions : pyarrow.Table, pandas.DataFrame or polars.DataFrame
         One row a contact. A column named like a contact's attribute takes its place.
     events : Behaviour
         People, consents and behaviour; what is dated after ``now`` is not looked at.
@@ -121,7 +122,8 @@ def tick(
     shown = moment.replace(tzinfo=UTC)
     if state.last_now is not None and shown < state.last_now:
         raise EarlierTickError(shown, state.last_now)
-    prints = fingerprint(predictions)
+    scores = to_arrow(predictions, name="predictions")
+    prints = fingerprint(scores)
     tick_id = tick_id_of(state.playbook, prints, now=now, is_partial=touched is not None)
     if tick_id in state.tick_ids:
         raise KnownTickError(tick_id)
@@ -130,7 +132,7 @@ def tick(
     versions = versions_of(state, enrolments)
     with open_bench() as bench:
         people = people_known(
-            state.playbook, versions, predictions, events, now=moment, bench=bench, only=only
+            state.playbook, versions, scores, events, now=moment, bench=bench, only=only
         )
         night = Night(state, enrolments, versions, people, events, now=moment, bench=bench)
         night.decide_segments(only)

@@ -28,6 +28,7 @@ _SHORTEST: Final = {
     "week": timedelta(days=7) - _HOUR,
     "month": timedelta(days=28) - _HOUR,
 }
+_WAKES: Final = frozenset({"sms", "push", "whatsapp"})
 _FINER: Final = {"day": ("day", "week", "month"), "week": ("week",), "month": ("month",)}
 """The stretches of the calendar that each one always lies within."""
 
@@ -50,6 +51,24 @@ def together_findings(playbook: Playbook) -> Iterator[Finding]:
     yield from _ties(playbook)
     yield from _circles(playbook)
     yield from _caps(playbook)
+    yield from _no_hours(playbook)
+
+
+def _no_hours(playbook: Playbook) -> Iterator[Finding]:
+    """Yield the channels that wake people and may be used at any hour."""
+    used = {
+        channel
+        for journey in playbook.journeys
+        for message in journey.messages
+        for channel in message.channels
+    }
+    for channel in sorted(used & _WAKES):
+        known = playbook.policy.channels.get(channel)
+        if known is None or known.window is None:
+            what = f"Messages by {channel} may go out at any hour."
+            why = "A night decides at midnight, and a telephone rings then."
+            fix = f'write channels: {{{channel}: {{window: {{opens: "09:00", closes: "20:00"}}}}}}.'
+            yield Finding("policy", "key 'channels'", "no-quiet-hours", "warning", what, why, fix)
 
 
 def _left_open(journey: Journey, playbook: Playbook) -> Iterator[Finding]:

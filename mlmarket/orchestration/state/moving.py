@@ -82,7 +82,9 @@ class MigrationPlan:
             f"{self.journey} to {self.to_version}: {self.moving:,} {word}, {self.staying:,} stay."
         ]
         for move in self.moves:
-            where = f"go on at '{move.to_step}'" if move.to_step is not None else "stay"
+            where = f"go on at '{move.to_step}'"
+            if move.to_step is None:
+                where = f"stay; --map {move.from_step}=STEP says where they go on"
             lines.append(
                 f"  {move.people:>8,} at '{move.from_step}' of {move.from_version} {where}"
             )

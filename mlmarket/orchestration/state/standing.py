@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlmarket.errors import ConfigurationError
+from mlmarket.market.time import to_utc as utc
 from mlmarket.orchestration.journeys.journey import Journey
 from mlmarket.orchestration.playbook import Playbook
 from mlmarket.orchestration.state.releases import Release
@@ -35,31 +36,6 @@ class EarlierTickError(ConfigurationError):
             "Messages decided since then would be decided again from an older view.",
             f"use a time from {last.isoformat()} on, or a new state file to look back.",
         )
-
-
-def utc(moment: datetime) -> datetime:
-    """Return a moment in UTC without its zone, as all tables hold it.
-
-    Parameters
-    ----------
-    moment : datetime
-        With a zone.
-
-    Returns
-    -------
-    datetime
-        The same moment, without a zone.
-
-    Raises
-    ------
-    ConfigurationError
-        Where it has no zone.
-    """
-    if moment.tzinfo is None or moment.utcoffset() is None:
-        what = f"The time {moment.isoformat()} has no time zone."
-        why = "It could mean another moment on another machine."
-        raise ConfigurationError(what, why, "write datetime(…, tzinfo=UTC), or another zone.")
-    return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,6 +15,8 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlmarket.errors import ConfigurationError
+from mlmarket.market.frames import to_arrow
 from mlmarket.orchestration.behaviour import Behaviour
 from mlmarket.orchestration.engine.ticking import tick
 from mlmarket.orchestration.journeys.entry import Entry
@@ -147,7 +149,7 @@ class Preview:
 def preview(
     journey: Journey,
     state: State,
-    predictions: pa.Table,
+    predictions: object,
     events: Behaviour,
     *,
     now: datetime,
@@ -161,7 +163,7 @@ def preview(
         Approved or not; other journeys are left aside.
     state : State
         Where everybody stands, under a playbook that has the segments.
-    predictions : pyarrow.Table
+    predictions : pyarrow.Table, pandas.DataFrame or polars.DataFrame
         One row a contact.
     events : Behaviour
         People, consents and behaviour up to ``now``.
@@ -180,12 +182,16 @@ def preview(
     MlmarketError
         As :func:`~mlmarket.orchestration.engine.ticking.tick` does.
     """
+    if people < 1:
+        what = f"A preview of {people} people shows nobody."
+        raise ConfigurationError(what, "Nothing could be looked at.", "ask for at least 1.")
+    scores = to_arrow(predictions, name="predictions")
     known = _KnownBy(events, utc(now))
-    before = _before(journey, state, predictions, now)
-    first = _first_tick(before, predictions, known, now=now)
+    before = _before(journey, state, scores, now)
+    first = _first_tick(before, scores, known, now=now)
     entrants = _entered(first)
     chosen = _different(first, people)
-    followed = _Followed.through(before, first, chosen, predictions, known)
+    followed = _Followed.through(before, first, chosen, scores, known)
     whys = _whys(first, journey, chosen)
     shown = tuple(followed.person(one, whys.get(one, ""), journey) for one in chosen)
     held_out = sum(reasons != [] for reasons in entrants["reasons"].to_pylist())

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from mlmarket.errors import ConfigurationError
 from mlmarket.expressions import Expression, Schema, Type, schema_of
 from mlmarket.market.columns import AS_OF
+from mlmarket.market.frames import to_arrow
 from mlmarket.orchestration.behaviour import Behaviour, contacts_known
 from mlmarket.orchestration.conditions import (
     ConditionError,
@@ -93,7 +94,7 @@ class Person:
 def person_known(
     contact_id: str,
     state: State,
-    predictions: pa.Table,
+    predictions: object,
     events: Behaviour,
     *,
     now: datetime,
@@ -106,7 +107,7 @@ def person_known(
         Who.
     state : State
         With the person's memberships and messages.
-    predictions : pyarrow.Table
+    predictions : pyarrow.Table, pandas.DataFrame or polars.DataFrame
         With the person's row, if there is one; the types of its columns count in any case.
     events : Behaviour
         Contacts and behaviour.
@@ -125,7 +126,8 @@ def person_known(
     """
     moment = utc(now)
     contacts = contacts_known(events, moment)
-    mine = predictions.filter(pc.equal(predictions["contact_id"].cast(pa.string()), contact_id))
+    scores = to_arrow(predictions, name="predictions")
+    mine = scores.filter(pc.equal(scores["contact_id"].cast(pa.string()), contact_id))
     row: dict[str, object] = {}
     schema: dict[str, Type] = {}
     if contacts is not None:
@@ -137,8 +139,8 @@ def person_known(
             "There is nothing to explain.",
             "check the id: it is the one of your contacts table, not an e-mail address.",
         )
-    row |= dict.fromkeys(predictions.column_names) | _first(mine) | {"contact_id": contact_id}
-    schema |= schema_of(ibis.memtable(predictions))
+    row |= dict.fromkeys(scores.column_names) | _first(mine) | {"contact_id": contact_id}
+    schema |= schema_of(ibis.memtable(scores))
     activity = events.activity()
     arrived = activity["available_at"]
     done = activity.filter(

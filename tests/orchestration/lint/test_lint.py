@@ -323,10 +323,17 @@ def test_journeys_that_want_the_same_people_need_an_order(found, build):
     assert "'other'" in one.what
     assert found({**other, "priority": 60}) == []
     assert found({**other, "entry": {"event": "click"}}) == []
-    sms = {"message": {"name": "m", "channel": "sms", "template": "t"}}
-    assert found({**other, "steps": [sms]}) == []
+    post = {"message": {"name": "m", "channel": "post", "template": "t"}}
+    assert found({**other, "steps": [post]}) == []
     grouped = {**other, "entry": {"event": "click"}, "group": "g"}
     assert [one.code for one in found(grouped, group="g")] == ["priority-tie"]
+
+
+def test_a_channel_that_wakes_people_wants_its_hours(found):
+    sms = {"message": {"name": "m", "channel": "sms", "template": "t"}}
+    (one,) = found({"journey": "other", "steps": [sms], "priority": 60})
+    assert (one.code, one.subject, one.severity) == ("no-quiet-hours", "policy", "warning")
+    assert "by sms" in one.what
 
 
 def test_journeys_that_start_each_other_in_a_circle_are_told(found):
