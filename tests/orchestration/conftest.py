@@ -76,7 +76,9 @@ class Shop:
         return self._tables[name]
 
     def activity(self, *types: str) -> ir.Table:
-        return self._activity.filter(self._activity["type"].isin(types)) if types else self._activity
+        return (
+            self._activity.filter(self._activity["type"].isin(types)) if types else self._activity
+        )
 
 
 def person(name: str, **attributes: object) -> Row:
