@@ -238,7 +238,7 @@ def schema(
     folder: Annotated[Path, typer.Option(help="Where to write.")] = Path(),
 ) -> None:
     """Write JSON Schemas of journeys, segments and policy, with which editors help to write."""
-    from mlmarket.orchestration import write_schemas
+    from mlmarket.orchestration.templates.shelf import write_schemas
 
     for path in write_schemas(folder):
         typer.echo(f"wrote {path}")

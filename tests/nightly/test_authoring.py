@@ -204,14 +204,14 @@ def test_a_journey_is_drawn_with_those_who_are_in_it(own_shop: Path, tmp_path: P
 
 
 def in_trial(shop: Path, first: int, last: int) -> list[str]:
-    """Put some people who may be e-mailed on the trial plan; nobody else joins them."""
+    """Put some people who may be e-mailed on the free plan, and nobody else."""
     consents = pq.read_table(shop / "tables" / "consents.parquet").to_pylist()
     refused = {row["contact_id"] for row in consents if not row["granted"]}
     agreed = {row["contact_id"] for row in consents if row["channel"] == "email"} - refused
     chosen = sorted(agreed)[:last]
     file = shop / "tables" / "contacts.parquet"
     table = pq.read_table(file)
-    plans = ["trial" if one in chosen else "free" for one in table["contact_id"].to_pylist()]
+    plans = ["free" if one in chosen else "paid" for one in table["contact_id"].to_pylist()]
     pq.write_table(table.set_column(table.schema.get_field_index("plan"), "plan", [plans]), file)
     return chosen[first:last]
 

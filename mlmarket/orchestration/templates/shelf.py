@@ -15,7 +15,13 @@ from mlmarket.orchestration.playbook import Playbook, load_playbook
 from mlmarket.orchestration.segments.definition import load_segments
 from mlmarket.orchestration.segments.ordering import references, segments_named
 
-__all__ = ["load_template", "template_names", "template_playbook", "write_templates"]
+__all__ = [
+    "load_template",
+    "template_names",
+    "template_playbook",
+    "write_schemas",
+    "write_templates",
+]
 
 _HEADER: Final = "# yaml-language-server: $schema=../schemas/{schema}.schema.json\n"
 
@@ -130,16 +136,44 @@ def write_templates(folder: Path | str, names: Iterable[str] | None = None) -> t
         texts[f"segments/{name}.yaml"] = header + _text("segments", name)
     header = _HEADER.format(schema="policy").replace("../", "")
     texts["policy.yaml"] = header + _shelf().joinpath("policy.yaml").read_text(encoding="utf-8")
-    schemas = {"journey": journey_schema, "segments": segments_schema, "policy": policy_schema}
-    for kind, schema in schemas.items():
-        text = json.dumps(schema(), indent=2, sort_keys=True, ensure_ascii=False)
-        texts[f"schemas/{kind}.schema.json"] = text + "\n"
+    texts |= _schemas()
     new = {Path(folder) / name: text for name, text in texts.items()}
     written = tuple(path for path in new if not path.exists())
     for path in written:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(new[path], encoding="utf-8")
     return written
+
+
+def write_schemas(folder: Path | str) -> tuple[Path, ...]:
+    """Write the JSON Schemas with which editors help to write journeys, segments and policy.
+
+    Parameters
+    ----------
+    folder : Path or str
+        Where ``schemas/`` goes; what an earlier version wrote there is replaced.
+
+    Returns
+    -------
+    tuple of Path
+        The files, in order.
+    """
+    texts = {Path(folder) / name: text for name, text in _schemas().items()}
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return tuple(texts)
+
+
+def _schemas() -> dict[str, str]:
+    kinds = {"journey": journey_schema, "segments": segments_schema, "policy": policy_schema}
+    return {
+        f"schemas/{kind}.schema.json": json.dumps(
+            schema(), indent=2, sort_keys=True, ensure_ascii=False
+        )
+        + "\n"
+        for kind, schema in kinds.items()
+    }
 
 
 def _known(name: str) -> str:
