@@ -12,11 +12,18 @@ import ibis
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlmarket.market.columns import CHANNELS
 from mlmarket.orchestration.arbitration.reasons import Bits, named
 from mlmarket.orchestration.engine.bench import Bench
-from mlmarket.orchestration.engine.passes import Passes, Rows, Times, texts_by_code
+from mlmarket.orchestration.engine.passes import (
+    Passes,
+    Rows,
+    Times,
+    leading_bits,
+    texts_by_code,
+)
 from mlmarket.orchestration.tables import DECISIONS, empty
 
 __all__ = ["Log"]
@@ -123,31 +130,45 @@ class Log:
             return empty("decisions")
         counts = [len(entry.rows) for entry in entries]
         rows = np.concatenate([entry.rows for entry in entries]).astype(np.int64)
-        step = _words([entry.step for entry in entries], counts)
-        outcome = _words([entry.outcome for entry in entries], counts)
-        key = ibis.memtable(
-            pa.table(
-                {
-                    "n": np.arange(len(rows)),
-                    "enrolment_id": self._passes.text("enrolment_id", rows),
-                    "step": step,
-                    "outcome": outcome,
-                }
-            )
-        )
-        words = f"{tick_id}|" + key["enrolment_id"] + "|" + key["step"] + "|" + key["outcome"]
-        digest = words.hexdigest("sha256")
-        ordered = bench.to_pyarrow(key.select("n", decision_id=digest).order_by("decision_id", "n"))
-        order = ordered["n"].to_numpy()
+        ids = self._ids(tick_id, rows, entries, counts, bench)
+        order = _by_name(ids)
         inverse = _places_by_entry(order, counts)
-        return self._written(entries, rows[order], inverse, ordered["decision_id"], tick_id)
+        return self._written(entries, rows[order], inverse, ids.take(pa.array(order)), tick_id)
+
+    def _ids(
+        self,
+        tick_id: str,
+        rows: Rows,
+        entries: Sequence[_Entry],
+        counts: Sequence[int],
+        bench: Bench,
+    ) -> pa.Array:
+        """Return the id of each decision, hashed in batches so that few keys lie in memory."""
+        which = np.repeat(np.arange(len(entries), dtype=np.int32), counts)
+        names = pa.array([f"|{entry.step}|{entry.outcome}" for entry in entries], pa.string())
+        pieces = []
+        for begin in range(0, len(rows), _BATCH):
+            here = slice(begin, begin + _BATCH)
+            key = ibis.memtable(
+                pa.table(
+                    {
+                        "n": np.arange(len(rows[here])),
+                        "enrolment_id": self._passes.text("enrolment_id", rows[here]),
+                        "name": names.take(pa.array(which[here])),
+                    }
+                )
+            )
+            words = f"{tick_id}|" + key["enrolment_id"] + key["name"]
+            found = bench.to_pyarrow(key.select("n", decision_id=words.hexdigest("sha256")))
+            pieces += _in_place(found["n"].to_numpy(), found["decision_id"]).chunks
+        return pa.concat_arrays(pieces)
 
     def _written(
         self,
         entries: Sequence[_Entry],
         rows: Rows,
         where: tuple[Rows, Rows],
-        ids: pa.ChunkedArray,
+        ids: pa.Array,
         tick_id: str,
     ) -> pa.Table:
         passes, (which, order) = self._passes, where
@@ -173,17 +194,33 @@ class Log:
             "winner": _spelled(entries, "winner").take(pa.array(order)),
             "seen": _spelled(entries, "seen").take(pa.array(order)),
         }
-        table = pa.table(content).select(DECISIONS.names).cast(DECISIONS)
-        return table.combine_chunks().replace_schema_metadata(None)
+        # One column after the other, so that no two forms of all lie in memory.
+        columns = [
+            _column(content.pop(name), DECISIONS.field(name).type) for name in DECISIONS.names
+        ]
+        return pa.Table.from_arrays(columns, schema=DECISIONS)
 
 
 _NEVER: Final = np.datetime64("NaT", "us")
 _ZERO: Final = np.datetime64(0, "us")
 
 
-def _words(words: Sequence[str], counts: Sequence[int]) -> pa.Array:
-    codes = np.repeat(np.arange(len(words), dtype=np.int32), counts)
-    return pa.DictionaryArray.from_arrays(codes, pa.array(words)).cast(pa.string())
+_BATCH: Final = 500_000
+
+
+def _in_place(places: Rows, found: pa.ChunkedArray) -> pa.ChunkedArray:
+    if (places[1:] > places[:-1]).all():
+        return found
+    return found.take(pa.array(np.argsort(places, kind="stable")))
+
+
+def _by_name(ids: pa.Array) -> Rows:
+    """Return the order of ids; their first 64 bits nearly always tell them apart."""
+    heads = leading_bits(ids)
+    order = np.argsort(heads, kind="stable")
+    if (np.diff(heads[order]) == 0).any():
+        order = pc.sort_indices(ids).to_numpy().astype(np.int64)
+    return order
 
 
 def _places_by_entry(order: Rows, counts: Sequence[int]) -> tuple[Rows, Rows]:
@@ -199,6 +236,11 @@ def _numbers(
         values = getattr(entry, name)
         pieces.append(np.full(len(entry.rows), otherwise, dtype=kind) if values is None else values)
     return np.concatenate(pieces).astype(kind)
+
+
+def _column(values: pa.Array | pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
+    whole = pa.concat_arrays(values.chunks) if isinstance(values, pa.ChunkedArray) else values
+    return whole.cast(kind)
 
 
 def _moments(times: Times) -> pa.Array:

@@ -139,6 +139,8 @@ def tick(
         night.end_passes()
         night.let_in()
         night.move_on()
+        # What is the largest comes last, when the others need nothing of the bench any more.
+        cancelled, outbox, enrolments = night.cancelled(), night.outbox(), night.enrolments()
         return Decisions(
             tick_id=tick_id,
             now=shown,
@@ -149,9 +151,9 @@ def tick(
             memberships=night.segments.memberships,
             changes=night.segments.changes,
             skipped=night.segments.skipped,
-            enrolments=night.enrolments(),
+            enrolments=enrolments,
             decisions=night.decisions(tick_id),
-            outbox=night.outbox(),
-            cancelled=night.cancelled(),
+            outbox=outbox,
+            cancelled=cancelled,
             touched=only,
         )
