@@ -31,7 +31,7 @@ def changed_since(market: Market, last: datetime, now: datetime) -> "pa.Array":
         The tables.
     last, now : datetime
         With a zone: what happened, or arrived, after the first and up to the second counts. A row that
-        arrives late and does not say when (``available_at``) is found by the next night, as is an
+        arrives later and does not say when (``available_at``) is found by the next night, as is an
         attribute that changes without ``valid_from``.
 
     Returns

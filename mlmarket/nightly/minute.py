@@ -6,8 +6,8 @@ something, whose consent or record changed, or who are due: a lead who fills in 
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from mlmarket.errors import ConfigurationError
 from mlmarket.nightly.changes import changed_since
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from mlmarket.orchestration import Decisions
 
 __all__ = ["MinuteTick", "tick_now"]
+
+_LATE: Final = timedelta(hours=1)
+"""How much later than it happened a row may be loaded that does not say when it arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ def tick_now(night: Night, *, now: datetime | None = None) -> MinuteTick:
             )
         market = night.market(check=False)
         playbook = load_night_playbook(night.config, night.settings)
-        touched = _together(changed_since(market, last, moment), store.recorded_since(last))
+        touched = _together(changed_since(market, last - _LATE, moment), store.recorded_since(last))
         looked_at = _together(touched, store.due(moment))
         predictions = read_predictions_of(night.folder.path, looked_at)
         decisions = decide(store, playbook, predictions, market, now=moment, touched=touched)

@@ -131,6 +131,7 @@ class ForgottenPerson:
         if self.in_flight:
             lines.append(f"{self.in_flight} message(s) were on their way and may arrive.")
         lines += [f"Delete by hand, it names the person: {path}" for path in self.left]
+        lines.append("store/ and mlmarket.duckdb were removed; the next night makes them again.")
         lines.append(
             f"{self.contact_id} is forgotten here, and left out where an import has them again. "
             "Your own tables and your mailer are yours to clear."

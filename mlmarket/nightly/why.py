@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from mlmarket.nightly.authoring import journey_named
 from mlmarket.nightly.night import Night
 from mlmarket.nightly.playbook import load_night_playbook
 from mlmarket.nightly.predictions import read_predictions_of
 from mlmarket.nightly.preview import copy_of_state
-from mlmarket.orchestration import Explanation, Ground, explain, person_known, why_not_in
+from mlmarket.orchestration import Explanation, Ground, State, explain, person_known, why_not_in
 
 __all__ = ["JourneyReport", "explain_journey"]
 
@@ -84,10 +84,16 @@ def explain_journey(night: Night, name: str, contact_id: str) -> JourneyReport:
     import pyarrow as pa
 
     playbook = load_night_playbook(night.config, night.settings)
-    journey = journey_named(playbook, name)
     with copy_of_state(night.workspace) as store:
         state = store.load(touched=pa.array([contact_id], pa.string())).under(playbook)
         about = store.decisions_about(contact_id)
+    if playbook.journey(name) is None and any(
+        one.journey == name for one in state.versions.values()
+    ):
+        return _withdrawn(
+            contact_id, name, state, explain(state, contact_id, decisions=about, journey=name)
+        )
+    journey = journey_named(playbook, name)
     # A tick between two nights may have decided since.
     now = max(night.as_of, state.last_now or night.as_of)
     predicted = read_predictions_of(night.folder.path, pa.array([contact_id], pa.string()))
@@ -99,3 +105,8 @@ def explain_journey(night: Night, name: str, contact_id: str) -> JourneyReport:
         explain(state, contact_id, decisions=about, journey=name),
         why_not_in(journey, person, state, now=now),
     )
+
+
+def _withdrawn(contact_id: str, name: str, state: State, decided: Explanation) -> JourneyReport:
+    gone = Ground(permits=False, text="its file is gone: everybody left, and nobody comes in")
+    return JourneyReport(contact_id, name, state.last_now or datetime.now(UTC), decided, (gone,))

@@ -205,14 +205,10 @@ class Doors:
     def _by_event(self, journey: Journey, opened: datetime) -> _Callers:
         entry = journey.entry
         oldest = max(opened, self._now - entry.max_age)
-        seen = opened if self._state.last_now is None else max(opened, utc(self._state.last_now))
-        if entry.most is not None:
-            # Who was not drawn last time may still be drawn.
-            seen = oldest
         types = {str(entry.event), *([journey.goal.event] if journey.goal else [])}
         activity = activity_known(self._events, sorted(types), since=oldest, now=self._now)
         meant = EventMatch.parse(str(entry.event), entry.where).matches(activity)
-        calls = activity.filter(meant, activity["known_at"] > _at(seen))
+        calls = activity.filter(meant, activity["known_at"] > _at(oldest))
         if journey.goal is not None:
             # Who has done since what the journey is for needs no journey.
             goal = EventMatch.parse(journey.goal.event, journey.goal.where)
@@ -227,9 +223,10 @@ class Doors:
         rows = rows.append_column("person", who).filter(pc.greater_equal(who, 0))
         order = ["person", "occurred_at", "known_at", "row_id", "item_id"]
         table = rows.sort_by([(name, "ascending") for name in order]).combine_chunks()
-        if entry.most is not None:
-            known = table["known_at"].to_numpy().astype("datetime64[us]")
-            table = table.filter(pa.array(self._not_since(journey, table["person"], known)))
+        # Not only what came since the last tick: rows may be loaded after a tick has passed their
+        # time, and who was not drawn may still be. Whoever came in since was let in by it before.
+        known = table["known_at"].to_numpy().astype("datetime64[us]")
+        table = table.filter(pa.array(self._not_since(journey, table["person"], known)))
         person, first = np.unique(table["person"].to_numpy(), return_index=True)
         chosen = table.take(pa.array(first))
         return _Callers(person, _whole(chosen["row_id"]), _whole(chosen["item_id"]))
