@@ -216,6 +216,9 @@ class Doors:
             done = bought.group_by(buyer="contact_id").agg(bought=bought["occurred_at"].max())
             calls = calls.left_join(done, calls["contact_id"] == done["buyer"])
             later = calls["bought"] >= calls["occurred_at"]
+            if goal.type == entry.event:
+                # Where an order waits for the next one, it is not its own goal.
+                later = calls["bought"] > calls["occurred_at"]
             calls = calls.filter(calls["bought"].isnull() | ~later)
         columns = ["contact_id", "occurred_at", "known_at", "row_id", "item_id"]
         rows = brought(calls.select(columns), self._bench)

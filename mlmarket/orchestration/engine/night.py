@@ -19,7 +19,7 @@ from mlmarket.orchestration.engine.log import Log
 from mlmarket.orchestration.engine.outbox import Outbox
 from mlmarket.orchestration.engine.passes import Newcomers, Passes
 from mlmarket.orchestration.engine.people import People
-from mlmarket.orchestration.engine.questions import Questions
+from mlmarket.orchestration.engine.questions import Questions, Subjects
 from mlmarket.orchestration.engine.waits import Waits
 from mlmarket.orchestration.engine.walk import Means, Walk
 from mlmarket.orchestration.engine.ways import Ways
@@ -146,6 +146,7 @@ class Night:
         asked = walk.candidates()
         if asked:
             candidates = candidates_of(asked, passes, walk.means)
+            suppressed = self._suppressed(candidates.person)
             verdicts = weigh(
                 candidates,
                 contact_ids=self._people.ids,
@@ -157,10 +158,28 @@ class Night:
                 now=self._now,
                 active=under_way(passes),
                 memberships=self.segments.memberships,
+                handed_over=suppressed["handover"],
+                unhygienic=suppressed["hygiene"],
             )
             apply(verdicts, asked, walk)
             walk.advance()
         self._start(walk)
+
+    def _suppressed(self, person: Rows) -> dict[str, Flags]:
+        """Return for whom the policy's conditions hold, or are not known, by person."""
+        policy = self._state.playbook.policy
+        texts = {"handover": policy.handover, "hygiene": policy.hygiene}
+        asked = np.unique(person)
+        moments = np.full(len(asked), self._passes.now)
+        answers = self._questions.suppresses(
+            {key: text for key, text in texts.items() if text is not None},
+            Subjects(asked, moments, moments),
+            anchors=(),
+        )
+        flags = {key: np.zeros(len(self._people), dtype=np.bool_) for key in texts}
+        for key, holds in answers.holds.items():
+            flags[key][asked] = holds
+        return flags
 
     def _means(self) -> Means:
         nothing = np.full(len(self._passes) - len(self._happened), np.datetime64("NaT", "us"))

@@ -304,7 +304,8 @@ class _Door:
         goal = self.journey.goal
         if goal is not None:
             reached = self._last_done(EventMatch.parse(goal.event, goal.where))
-            if reached is not None and reached >= last:
+            is_same = goal.event == entry.event
+            if reached is not None and (reached > last or (reached == last and not is_same)):
                 yield _no(f"has done '{goal.event}' since", {"at": reached})
 
     def _last_done(self, meant: EventMatch) -> datetime | None:

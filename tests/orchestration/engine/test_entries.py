@@ -235,3 +235,13 @@ def test_a_timetable_runs_once_for_each_time_also_when_clocks_go_back(
 
 
 _HOUR = datetime(2026, 1, 1, 1, tzinfo=UTC) - datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_an_order_lets_people_in_who_are_to_order_again(kit, one_shop):
+    journey = kit.journey(
+        entry={"event": "order"}, exit={}, reentry="after_exit", steps=[kit.message("thanks")]
+    )
+    book = kit.playbook(journey)
+    orders = [kit.did("ana", "order", 0.2, value=5), kit.did("ana", "order", 0.4, value=5)]
+    _, made = kit.nights(book, one_shop(activity=orders), kit.scores(ana=0.1), [0, 0.5, 1])
+    assert kit.sent(made) == [("ana", "thanks")]

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import ibis
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -33,6 +34,7 @@ def predictions(market):
         market.table("contacts").select("contact_id").to_pyarrow()["contact_id"].to_pylist()
     )
     columns = {"contact_id": pa.array(ids)}
+    columns["as_of"] = pa.array(np.full(len(ids), np.datetime64("2026-06-20", "us")))
     for one in DOCUMENTED:
         lots = stable_fractions(one.name, ids)
         if one.type is Type.TIME:
@@ -50,11 +52,50 @@ def predictions(market):
     return pa.table(columns)
 
 
+class WithTriggers:
+    """The sample shop, in which some people did yesterday what a journey waits for."""
+
+    def __init__(self, market, event):
+        self._market, self._event = market, event
+
+    def has(self, table):
+        return self._market.has(table)
+
+    def table(self, name):
+        return self._market.table(name)
+
+    def activity(self, *types):
+        rows = self._market.activity(*types)
+        if self._event is None or (types and self._event not in types):
+            return rows
+        contacts = self._market.table("contacts")
+        known = contacts.select("contact_id").order_by("contact_id").limit(60)
+        hours = [
+            ibis.timestamp(f"2026-06-19 {hour:02}:00:00").cast("timestamp(6)")
+            for hour in (9, 12, 15)
+        ]
+        given = [
+            {"contact_id": known.contact_id, "type": ibis.literal(self._event), "occurred_at": hour}
+            for hour in hours
+        ]
+        more = [
+            known.select(
+                **{
+                    name: one[name].name(name) if name in one else ibis.null(kind).name(name)
+                    for name, kind in rows.schema().items()
+                }
+            )
+            for one in given
+        ]
+        return ibis.union(rows, *more)
+
+
 @pytest.mark.parametrize("name", template_names())
 def test_a_template_can_be_previewed_on_the_sample_shop(market, predictions, name):
     book = template_playbook([name])
     (journey,) = book.journeys
-    told = preview(journey, State().under(book), predictions, market, now=NOW, people=4)
+    shop = WithTriggers(market, journey.entry.event)
+    told = preview(journey, State().under(book), predictions, shop, now=NOW, people=4)
     assert told.entrants > 0
     outcomes = {step.outcome for one in told.people for step in one.steps}
     assert "entered" in outcomes
