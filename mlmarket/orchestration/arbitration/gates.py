@@ -112,9 +112,9 @@ class Gatekeeper:
     ) -> None:
         self._ids = contact_ids
         self._topics = ["", *sorted({gate.topic for gate in asked} - {""})]
+        person = _numbers_of_all(addresses["contact_id"], contact_ids)
         self._has = {
-            name: self._spread(addresses["contact_id"], _is_address(addresses[name], name))
-            for name in ADDRESSES
+            name: self._spread(person, _is_address(addresses[name], name)) for name in ADDRESSES
         }
         self._setbacks = _Setbacks(setbacks_known(events, now), contact_ids)
         kept = State() if state is None else state
@@ -157,9 +157,9 @@ class Gatekeeper:
             bits[flags] |= int(reason)
         return bits
 
-    def _spread(self, contacts: pa.ChunkedArray, flags: pa.ChunkedArray) -> Flags:
+    def _spread(self, person: Integers, has: pa.ChunkedArray) -> Flags:
         spread = np.zeros(len(self._ids), np.bool_)
-        spread[_found(numbers_of(contacts.filter(flags), self._ids))] = True
+        spread[_found(person[has.to_numpy()])] = True
         return spread
 
     def _suppressions(self, listed: pa.Table, now: datetime) -> Bits:
@@ -250,6 +250,13 @@ def numbers_of(contacts: pa.ChunkedArray, contact_ids: pa.Array) -> Integers:
     places = pc.index_in(contacts.cast(contact_ids.type), value_set=contact_ids)
     numbers: Integers = places.fill_null(-1).to_numpy().astype(np.int64)
     return numbers
+
+
+def _numbers_of_all(contacts: pa.ChunkedArray, contact_ids: pa.Array) -> Integers:
+    """Return numbers; a table of exactly these people in their order needs no looking up."""
+    if len(contacts) == len(contact_ids) and contacts.equals(pa.chunked_array([contact_ids])):
+        return np.arange(len(contact_ids))
+    return numbers_of(contacts, contact_ids)
 
 
 def _found(numbers: Integers) -> Integers:

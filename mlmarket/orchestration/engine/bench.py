@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
-__all__ = ["Bench", "brought", "open_bench"]
+__all__ = ["Bench", "brought", "open_bench", "release_unused"]
 
 Bench: TypeAlias = Backend
 """A database of one tick's own, in memory."""
@@ -50,3 +50,8 @@ def brought(table: ir.Table, bench: Bench) -> pa.Table:
     """
     sources = table.op().find((ops.DatabaseTable, ops.SQLQueryResult))
     return (sources[0].source if sources else bench).to_pyarrow(table)
+
+
+def release_unused() -> None:
+    """Give memory that Arrow keeps for later back to the machine; between two large steps."""
+    pa.default_memory_pool().release_unused()

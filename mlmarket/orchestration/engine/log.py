@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from mlmarket.market.columns import CHANNELS
 from mlmarket.orchestration.arbitration.reasons import Bits, named
-from mlmarket.orchestration.engine.bench import Bench
+from mlmarket.orchestration.engine.bench import Bench, release_unused
 from mlmarket.orchestration.engine.passes import (
     Passes,
     Rows,
@@ -132,8 +132,11 @@ class Log:
         rows = np.concatenate([entry.rows for entry in entries]).astype(np.int64)
         ids = self._ids(tick_id, rows, entries, counts, bench)
         order = _by_name(ids)
+        # By the same name, so that the unordered ids are not kept beside the ordered ones.
+        ids = ids.take(pa.array(order))
+        release_unused()
         inverse = _places_by_entry(order, counts)
-        return self._written(entries, rows[order], inverse, ids.take(pa.array(order)), tick_id)
+        return self._written(entries, rows[order], inverse, ids, tick_id)
 
     def _ids(
         self,

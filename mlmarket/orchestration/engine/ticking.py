@@ -13,7 +13,7 @@ import pyarrow as pa
 from mlmarket.errors import RunError
 from mlmarket.market.frames import to_arrow
 from mlmarket.orchestration.behaviour import Behaviour
-from mlmarket.orchestration.engine.bench import open_bench
+from mlmarket.orchestration.engine.bench import open_bench, release_unused
 from mlmarket.orchestration.engine.night import Night
 from mlmarket.orchestration.engine.people import people_known
 from mlmarket.orchestration.engine.standing import followed, looked_at, versions_of
@@ -140,6 +140,7 @@ def tick(
         night.let_in()
         night.move_on()
         # What is the largest comes last, when the others need nothing of the bench any more.
+        release_unused()
         cancelled, outbox, enrolments = night.cancelled(), night.outbox(), night.enrolments()
         return Decisions(
             tick_id=tick_id,
