@@ -181,3 +181,18 @@ def test_consent_that_is_missing_sends_nothing(kit, whole_book, steps):
     state = kit.released(whole_book(steps(kit.message("hello"))))
     decided = tick(state, pa.table({"contact_id": ["ana"]}), shop, now=kit.when(0))
     assert len(decided.outbox) == 0
+
+
+def test_an_event_that_is_loaded_after_a_tick_has_passed_it_lets_in_once(kit, whole_book, steps):
+    journey = steps(kit.message("hello"), entry={"event": "form"}, reentry="after_exit")
+    state, made = kit.released(whole_book(journey), 0), []
+    people = pa.table({"contact_id": ["ana"]})
+    for day in (1, 1.01, 1.02, 1.5):
+        loaded = [kit.did("ana", "form", 0.99)] if day > 1 else []
+        shop = kit.Shop(
+            contacts=[kit.person("ana")], consents=[kit.consent("ana")], activity=loaded
+        )
+        decided = tick(state, people, shop, now=kit.when(day))
+        state = state.after(decided)
+        made.append(decided)
+    assert [len(decided.outbox) for decided in made] == [0, 1, 0, 0]
