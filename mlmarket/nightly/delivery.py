@@ -200,7 +200,7 @@ def write_audience(
         state = store.load()
         last = store.decisions_of(str(state.last_tick_id))
     # A tick between two nights tells only of those whom it looked at.
-    decisions = replace(last, memberships=state.members)
+    decisions = replace(last, memberships=state.members, touched=None)
     may = may_join_audience(state, market, now=decisions.now)
     written = audience(decisions, segment, market, platform=platform, may=may)
     rows = written.rows
