@@ -230,5 +230,5 @@ def _read_texts(file: Path) -> "pa.Table":
             "What changed since is found by comparing with it.",
             "name the file that was uploaded, or leave it out to write everybody.",
         ) from error
-    columns = {name: pa.array([row[name] or None for row in rows], pa.string()) for name in names}
+    columns = {name: pa.array([row[name] or "" for row in rows], pa.string()) for name in names}
     return pa.table(columns)

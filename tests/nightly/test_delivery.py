@@ -134,7 +134,7 @@ def test_who_is_suppressed_is_written_to_no_more(handing: Path, night_of: Opens)
     deliver_now(night, now=night.as_of + timedelta(hours=14))
     mine = [row for row in outbox(night).to_pylist() if row["contact_id"] == contact]
     assert {row["status"] for row in mine} == {"cancelled"}
-    assert {row["cancelled_for"] for row in mine} == {"suppressed"}
+    assert {row["last_error"] for row in mine} == {"suppressed"}
     with StateStore.open(night.workspace.state) as store:
         log = store.release_log().to_pylist()
     assert [(row["action"], row["by"], row["contact_id"]) for row in log][-1] == (
