@@ -201,7 +201,7 @@ def write_audience(
         state = store.load()
         last = store.decisions_of(str(state.last_tick_id))
     # A tick between two nights tells only of those whom it looked at.
-    decisions = replace(last, memberships=state.members)
+    decisions = replace(last, memberships=state.members, touched=None)
     may = may_join_audience(state, market, now=decisions.now)
     written = audience(decisions, segment, market, platform=platform, may=may)
     rows = written.rows
@@ -231,5 +231,5 @@ def _read_texts(file: Path) -> "pa.Table":
             "What changed since is found by comparing with it.",
             "name the file that was uploaded, or leave it out to write everybody.",
         ) from error
-    columns = {name: pa.array([row[name] or None for row in rows], pa.string()) for name in names}
+    columns = {name: pa.array([row[name] or "" for row in rows], pa.string()) for name in names}
     return pa.table(columns)
