@@ -1,7 +1,7 @@
 """What did a journey do with one person, or why did it do nothing?"""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from mlmarket.nightly.authoring import journey_named
@@ -28,6 +28,8 @@ class JourneyReport:
         The person's passes through it, and what was decided in each.
     grounds : tuple of Ground
         What decides whether the person comes in.
+    models : mapping of str to list of str
+        The versions of the models behind the last decision, by column.
     """
 
     contact_id: str
@@ -35,6 +37,7 @@ class JourneyReport:
     now: datetime
     decided: Explanation
     grounds: tuple[Ground, ...]
+    models: Mapping[str, list[str]] = field(default_factory=dict)
 
     def to_text(self) -> str:
         """Return it in lines to read.
@@ -54,6 +57,8 @@ class JourneyReport:
             yield "  not in it so far"
         for made in self.decided.decisions:
             yield f"    {made.in_words}"
+        for column, versions in self.models.items():
+            yield f"  the last of it from {column} {', '.join(versions)}"
         yield "To come in:"
         for ground in self.grounds:
             yield f"  {ground.in_words}"
@@ -87,12 +92,12 @@ def explain_journey(night: Night, name: str, contact_id: str) -> JourneyReport:
     with copy_of_state(night.workspace) as store:
         state = store.load(touched=pa.array([contact_id], pa.string())).under(playbook)
         about = store.decisions_about(contact_id)
+        decided = explain(state, contact_id, decisions=about, journey=name)
+        models = store.inputs_of(decided.decisions[-1].tick_id)[1] if decided.decisions else {}
     if playbook.journey(name) is None and any(
         one.journey == name for one in state.versions.values()
     ):
-        return _withdrawn(
-            contact_id, name, state, explain(state, contact_id, decisions=about, journey=name)
-        )
+        return _withdrawn(contact_id, name, state, decided)
     journey = journey_named(playbook, name)
     # A tick between two nights may have decided since.
     now = max(night.as_of, state.last_now or night.as_of)
@@ -102,8 +107,9 @@ def explain_journey(night: Night, name: str, contact_id: str) -> JourneyReport:
         contact_id,
         name,
         now,
-        explain(state, contact_id, decisions=about, journey=name),
+        decided,
         why_not_in(journey, person, state, now=now),
+        models,
     )
 
 
