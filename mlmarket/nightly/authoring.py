@@ -25,6 +25,7 @@ from mlmarket.orchestration import (
     Preview,
     Release,
     StateStore,
+    documented_schema,
     drawn_counts,
     journey_counts,
     journey_svg,
@@ -173,6 +174,7 @@ def lint_night(night: Night, *, links: bool = False) -> tuple[Finding, ...]:
         known=known_columns(market, night.settings),
         event_types=event_types(market),
         predictions=_predictions_at(night),
+        elsewhere=documented_schema(),
         links=wrong_with if links else None,
     )
 

@@ -49,6 +49,7 @@ def lint_playbook(
     known: Schema,
     event_types: Collection[str] | None = None,
     predictions: PredictionsAt | None = None,
+    elsewhere: Schema | None = None,
     skipped: Collection[str] = (),
     links: Callable[[str], str | None] | None = None,
 ) -> tuple[Finding, ...]:
@@ -64,6 +65,9 @@ def lint_playbook(
         Types of behaviour that occur, beside the reserved ones; not asked where there are none.
     predictions : PredictionsAt, optional
         Which of the columns are predictions, and how old; not asked where it is not known.
+    elsewhere : mapping of str to Type, optional
+        Columns of predictors that are documented and not asked here: a journey that names one is
+        warned of, not refused.
     skipped : collection of str, optional
         Segments that could not be decided the last time.
     links : callable, optional
@@ -87,6 +91,7 @@ def lint_playbook(
         journeys=[journey.journey for journey in playbook.journeys],
         events=event_types,
         predictions=aged.columns,
+        elsewhere=elsewhere or {},
         skipped=skipped,
     )
     found = [*naming_findings(playbook, names), *together_findings(playbook), *_old(aged)]

@@ -50,6 +50,9 @@ class Names:
         Types of behaviour; None where any will do.
     predictions : collection of str
         The columns that predictors write.
+    elsewhere : mapping of str to Type
+        Columns of predictors that are documented and not asked here: a journey may name them, and
+        waits for them.
     skipped : collection of str
         Segments that could not be decided the last time.
     """
@@ -59,7 +62,12 @@ class Names:
     journeys: Collection[str]
     events: Collection[str] | None
     predictions: Collection[str]
+    elsewhere: Schema
     skipped: Collection[str]
+
+    def for_journeys(self) -> Schema:
+        """Return the columns that a journey may name."""
+        return {**self.elsewhere, **self.known}
 
 
 def naming_findings(playbook: Playbook, names: Names) -> Iterator[Finding]:
@@ -168,7 +176,8 @@ def _at_node(subject: str, node: Node, names: Names) -> Iterator[Finding]:
 
 
 def _in_condition(subject: str, condition: Condition, names: Names) -> Iterator[Finding]:
-    read = condition_read(condition, names.known)
+    of_journey = subject.startswith("journey")
+    read = condition_read(condition, names.for_journeys() if of_journey else names.known)
     if isinstance(read, ExpressionError):
         missing = read.what.startswith(_MISSING_COLUMN)
         code = "unknown-field" if missing else "broken-condition"
@@ -190,8 +199,20 @@ def _in_condition(subject: str, condition: Condition, names: Names) -> Iterator[
                 "Every tick reads every event there ever was, and grows slower each month.",
                 "add within='365d', or another length of time.",
             )
-    if subject.startswith("journey") and condition.about != "event":
+    if of_journey and condition.about != "event":
         yield from _undated(subject, condition, read, names)
+        asked = read.columns | {one.subject for one in read.calls if one.name == "fresh"}
+        for column in sorted(asked):
+            yield from _not_predicted(subject, condition.place, column, names)
+
+
+def _not_predicted(subject: str, place: str, column: str, names: Names) -> Iterator[Finding]:
+    if column in names.known or column not in names.elsewhere:
+        return
+    what = f"Nobody predicts '{column}' here."
+    why = "It is unknown for everybody, and what is unknown permits nothing."
+    fix = _where_from(column, names.known)
+    yield Finding(subject, place, "not-predicted", "warning", what, why, fix)
 
 
 def _undated(
@@ -233,11 +254,16 @@ def _column(
     subject: str, place: str, column: str, names: Names, kind: Type | None = None
 ) -> Iterator[Finding]:
     why = "It stays empty for everybody."
-    if column not in names.known:
+    if subject.startswith("journey") and column in names.for_journeys():
+        yield from _not_predicted(subject, place, column, names)
+        found = names.for_journeys()[column]
+    else:
+        found = names.known.get(column, Type.UNKNOWN)
+    if found is Type.UNKNOWN:
         what, fix = f"There is no column '{column}'.", _where_from(column, names.known)
         yield Finding(subject, place, "unknown-field", "error", what, why, fix)
-    elif kind is not None and names.known[column] is not kind:
-        what = f"'{column}' is {names.known[column].value}, but {kind.value} is needed."
+    elif kind is not None and found is not kind:
+        what = f"'{column}' is {found.value}, but {kind.value} is needed."
         fix = "name another column."
         yield Finding(subject, place, "unknown-field", "error", what, why, fix)
 
@@ -276,7 +302,9 @@ def _tokens(journey: Journey, subject: str, names: Names) -> Iterator[Finding]:
 def _token(subject: str, place: str, token: tuple[str, str], names: Names) -> Iterator[Finding]:
     column, form = token
     why = "The text cannot be filled in for anybody."
-    if column not in names.known and column != _TRIGGER:
+    if column in names.elsewhere:
+        yield from _not_predicted(subject, place, column, names)
+    elif column not in names.known and column != _TRIGGER:
         what = f"There is no column '{column}'."
         fix = _where_from(column, [*names.known, _TRIGGER])
         yield Finding(subject, place, "unknown-token", "error", what, why, fix)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mlmarket.expressions import Type
 from mlmarket.orchestration import Playbook, Segment
 from mlmarket.orchestration.lint import Finding, PredictionsAt, exit_code, lint_playbook
 
@@ -327,6 +328,20 @@ def test_journeys_that_want_the_same_people_need_an_order(found, build):
     assert found({**other, "steps": [post]}) == []
     grouped = {**other, "entry": {"event": "click"}, "group": "g"}
     assert [one.code for one in found(grouped, group="g")] == ["priority-tie"]
+
+
+def test_a_column_that_nobody_predicts_here_is_warned_of_and_not_refused(found, build):
+    elsewhere = {"settings": {"elsewhere": {"lead_score": Type.NUMBER}}}
+    asked = build.branch("fresh(lead_score, within='7d') > 60")
+    (one,) = found(steps=[asked], **elsewhere)
+    assert (one.code, one.severity) == ("not-predicted", "warning")
+    assert found(steps=[asked])[0].severity == "error"
+    slot = build.message("a", slots={"score": "{lead_score|high}"})
+    assert [one.code for one in found(steps=[slot], **elsewhere)] == ["not-predicted"]
+    wrong = {"when": "lead_score > 60"}
+    other = Segment(name="other", title="Other", **wrong)
+    (refused,) = found(segments=(build.LEAVING, other), **elsewhere)
+    assert (refused.code, refused.severity) == ("unknown-field", "error")
 
 
 def test_a_channel_that_wakes_people_wants_its_hours(found):
