@@ -11,7 +11,7 @@ Simulates contacts, consents and behaviour as Parquet files and measures, each i
 Printed are wall and CPU seconds (of all threads), the memory held before, the most that was held, and the
 load of the machine, in which other processes count as well. Run:
 
-    python benchmarks/orchestration_tick.py --folder /tmp/tick [--small]
+    python benchmarks/orchestration_tick.py --folder FOLDER [--small]
 """
 
 import argparse

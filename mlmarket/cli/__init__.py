@@ -1,4 +1,4 @@
-"""The command line: ``mlmarket --help``.
+"""What can be done from the command line?
 
 Data goes to files, what people read to the terminal, logs to standard error: a line for each stage on
 a terminal, JSON otherwise. Exit codes: 0 done, 1 the run failed, 2 wrong usage or configuration, 3 the

@@ -26,7 +26,6 @@ def open_bench() -> Iterator[Bench]:
         Empty.
     """
     bench = ibis.duckdb.connect(":memory:")
-    bench.raw_sql("SET enable_progress_bar = false")
     try:
         yield bench
     finally:

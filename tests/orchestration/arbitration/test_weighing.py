@@ -5,8 +5,8 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 
-from mlmarket.errors import ConfigurationError
 from mlmarket.orchestration import Playbook, Policy, State
 from mlmarket.orchestration.arbitration.past import past_sends
 from mlmarket.orchestration.arbitration.reasons import Fate, named
@@ -99,7 +99,7 @@ def test_who_has_no_zone_or_a_wrong_one_lives_in_that_of_the_policy(kit, arena, 
         kit.at(20) + timedelta(hours=19, minutes=15),
         kit.at(20) + timedelta(hours=1),
     ]
-    with pytest.raises(ConfigurationError, match="Atlantis"):
+    with pytest.raises(ValidationError, match="there is no time zone 'Atlantis'"):
         weighed(both(arena), policy={"timezone": "Atlantis"})
 
 

@@ -269,7 +269,7 @@ def test_other_predictions_at_the_same_moment_send_nothing_again(kit, one_shop):
 
 def test_a_moment_needs_its_zone_and_any_zone_will_do(kit, one_shop):
     state = kit.released(kit.playbook())
-    with pytest.raises(ConfigurationError, match="no time zone"):
+    with pytest.raises(ConfigurationError, match="has no zone"):
         tick(state, kit.scores(ana=0.9), one_shop(), now=kit.at(0))
     lisbon = timezone(timedelta(hours=1))
     there = kit.when(0).astimezone(lisbon)

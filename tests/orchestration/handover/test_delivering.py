@@ -322,7 +322,7 @@ def test_a_delivery_outside_the_main_thread_leaves_signals_alone(outbox):
 
 
 def test_a_time_without_a_zone_or_a_limit_of_nothing_is_refused(outbox):
-    with pytest.raises(ConfigurationError, match="no time zone"):
+    with pytest.raises(ConfigurationError, match="has no zone"):
         deliver(outbox.Store(), outbox.Noting(), now=outbox.NOW.replace(tzinfo=None))
     with pytest.raises(ConfigurationError, match="limit of a delivery is 0"):
         deliver(outbox.Store(), outbox.Noting(), now=outbox.NOW, limit=0)
