@@ -16,12 +16,11 @@ HERE := $(INSTALL) --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check coverage format api lock upgrade test-lowest test-spark wheel clean
+.PHONY: help demo test check format api lock upgrade test-lowest test-spark wheel clean
 
 help:
 	@echo "make demo         install into $(DEMO) and run one night on the sample shop"
-	@echo "make test         all checks: format, lint, types, import contracts, tests, notebooks"
-	@echo "make coverage     the tests once more, with the lines that none of them reaches"
+	@echo "make test         all checks: format, lint, types, import contracts, tests, notebooks, coverage"
 	@echo "make format       rewrite the code in the project's format"
 	@echo "make api          rewrite docs/api.md, the list of public names"
 	@echo "make test-lowest  the tests on Python 3.11 with the oldest allowed dependencies"
@@ -57,10 +56,6 @@ check: $(DEV)/package.stamp
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/mypy
 	$(DEV)/bin/lint-imports
-	$(DEV)/bin/python -m pytest --numprocesses $(WORKERS) -m "not spark"
-
-# By itself, for it takes half as long again.
-coverage: $(DEV)/package.stamp
 	$(DEV)/bin/python -m pytest --numprocesses $(WORKERS) -m "not spark" --cov --cov-report=term-missing:skip-covered
 
 format: $(DEV)/package.stamp
