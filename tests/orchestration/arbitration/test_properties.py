@@ -112,6 +112,9 @@ def scenes(draw, arena, most=6):
     return arena.Scene(rows, people, past, passes, draw(policies(arena)), START)
 
 
+_LOST_TO = Reason.OUTRANKED | Reason.EXCLUSION_GROUP | Reason.CAPPED
+
+
 class Slow:
     """The rules again, one message after the other, hour by hour, in plain Python."""
 
@@ -267,11 +270,14 @@ class Slow:
         said = {row: self.verdict(row, values[row]) for row in sorted(rows, key=rank)}
         return [said[row] for row in rows]
 
-    @staticmethod
-    def names_winner(found):
-        """Who took the place under a cap is not told here, and stands before who leads a group."""
-        led = found & Reason.EXCLUSION_GROUP and not found & Reason.CAPPED
-        return bool(found & Reason.OUTRANKED or led)
+    def sharing(self, ask, channel):
+        """Return the first message to the same person that one of the same caps counts."""
+        caps = [cap for cap in self.policy.caps if self.counts(cap, channel, ask.topic)]
+        for one, used, _ in self.chosen:
+            shared = any(self.counts(cap, used, one.topic) for cap in caps)
+            if one.person == ask.person and not one.transactional and shared:
+                return self.scene.asks.index(one)
+        return -1
 
     def verdict(self, row, value):
         ask = self.scene.asks[row]
@@ -305,6 +311,9 @@ class Slow:
         room, free = self.room(ask, channel, at), self.free(channel, at)
         if room > at:
             found |= Reason.CAPPED
+            taker = self.sharing(ask, channel)
+            # Who took the place in this tick is named before who leads the group.
+            winner = taker if taker >= 0 and not found & Reason.OUTRANKED else winner
         if free > at:
             found |= Reason.THROUGHPUT
         until = max(room, free)
@@ -322,7 +331,7 @@ class Slow:
             "reasons": int(found) if not only_held else ask.against,
             "until": (until if until > at else self.now) if fate is Fate.DEFER else None,
             "value": value,
-        }, winner if self.names_winner(found) else None
+        }, winner if found & _LOST_TO else None
 
     def fate(self, ask, found, rung, soft):
         blocked = rung < 0 or found & (Reason.HYGIENE | Reason.MISSING_TOKEN)
@@ -357,7 +366,7 @@ def bits(names):
 def test_every_verdict_is_that_of_the_plain_rules(arena):
     seen = Counter()
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=800, deadline=None)
     @given(scenes(arena))
     def compare(scene):
         found = scene.said()
@@ -371,7 +380,7 @@ def test_every_verdict_is_that_of_the_plain_rules(arena):
             assert one["fate"] in (Fate.SENT, Fate.FALL_BACK) or one["reasons"]
 
     compare()
-    assert seen[Fate.SENT]
+    assert set(seen) == set(Fate)
 
 
 def test_the_order_of_candidates_changes_nothing(arena):
